@@ -1,0 +1,23 @@
+# A convenience: each target is one line, and `python -m tools.…` says the same on any system.
+PYTHON ?= python3
+PORT ?= 8888
+
+.PHONY: lab test run notebooks faces checkpoints
+
+lab:          # JupyterLab with a notebook open (NOTEBOOK=00, PORT=8888)
+	@$(PYTHON) -m tools.lab $(NOTEBOOK) --port $(PORT)
+
+test:         # everything that CI runs
+	@$(PYTHON) -m tools.test
+
+run:          # execute a notebook into build/ (NOTEBOOK=00)
+	@$(PYTHON) -m tools.run $(NOTEBOOK)
+
+notebooks:    # build what changed in notebooks/source (NOTEBOOK=00 for one)
+	@$(PYTHON) -m tools.notebooks $(NOTEBOOK)
+
+faces:        # draw data/faces.parquet again
+	@$(PYTHON) -m tools.faces
+
+checkpoints:  # train a model again (NAME=ddpm-faces)
+	@$(PYTHON) -m tools.checkpoints $(NAME)

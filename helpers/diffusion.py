@@ -1,0 +1,126 @@
+"""The forward process, its posterior, and the one seam between networks and samplers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .schedules import Schedule
+
+TARGETS = ("eps", "x0", "v", "score")
+
+
+def check_images(x: Tensor, name: str = "image") -> Tensor:
+    """x unchanged if it is a float tensor (B, …) with values in [−1, 1], else a clear error."""
+    if not x.is_floating_point():
+        raise TypeError(f"{name} is {x.dtype}; images here are floats in [−1, 1]: use x / 127.5 - 1.")
+    if x.numel() and not x.abs().max() <= 1 + 1e-4:
+        raise ValueError(f"{name} must lie in [−1, 1], but it runs from {x.min():.2f} to {x.max():.2f}.")
+    return x
+
+
+def add_noise(schedule: Schedule, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    """x_t = signal_t · x_0 + noise_t · ε (DDPM, eq. 4); x0 and eps (B, …), t (B,) in 0…T."""
+    if x0.shape != eps.shape:
+        raise ValueError(f"x0 {tuple(x0.shape)} and eps {tuple(eps.shape)} must have one shape.")
+    signal, noise = schedule.at(t, like=x0)
+    return signal * x0 + noise * eps
+
+
+def posterior(schedule: Schedule, x0: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, …) and variance (B, 1, …, 1) of q(x_{t−1} given x_t, x_0), t in 1…T (DDPM, eq. 6, 7)."""
+    t = torch.as_tensor(t)
+    if (t < 1).any():
+        raise ValueError("The posterior of step t needs t ≥ 1: there is nothing before the clean image.")
+    (signal_t, noise_t), (signal_s, noise_s) = schedule.at(t, like=x_t), schedule.at(t - 1, like=x_t)
+    ratio = signal_t / signal_s                                # √α_t
+    beta = noise_t**2 - ratio**2 * noise_s**2                  # β_t
+    mean = signal_s * beta / noise_t**2 * x0 + ratio * noise_s**2 / noise_t**2 * x_t
+    return mean, noise_s**2 / noise_t**2 * beta
+
+
+def to_target(schedule: Schedule, x0: Tensor, eps: Tensor, t: Tensor, target: str) -> Tensor:
+    """What a network of this kind should answer: ε, x0, v = signal·ε − noise·x0, or score = −ε/noise.
+
+    Sources: DDPM eq. 12; v: Progressive Distillation, appendix D; score: Song et al. 2021, eq. 9.
+    """
+    signal, noise = schedule.at(t, like=x0)
+    if target == "eps":
+        return eps
+    if target == "x0":
+        return x0
+    if target == "v":
+        return signal * eps - noise * x0
+    if target == "score":
+        return -eps / noise
+    raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
+
+
+def from_target(
+    schedule: Schedule, answer: Tensor, x_t: Tensor, t: Tensor, target: str
+) -> tuple[Tensor, Tensor]:
+    """(x0, ε) from a network's answer, the inverse of `to_target` for t in 1…T; all (B, …)."""
+    signal, noise = schedule.at(t, like=x_t)
+    if target == "score":
+        answer, target = -noise * answer, "eps"
+    if target == "eps":
+        if (signal == 0).any():
+            raise ValueError("At signal_T = 0 the noise says nothing about x0: predict x0 or v instead.")
+        return (x_t - noise * answer) / signal, answer
+    if target == "x0":
+        return answer, (x_t - signal * answer) / noise
+    if target == "v":
+        scale = signal**2 + noise**2                            # 1 for variance-preserving tables
+        return (signal * x_t - noise * answer) / scale, (noise * x_t + signal * answer) / scale
+    raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
+
+
+def eps_from_x0(schedule: Schedule, x_t: Tensor, x0: Tensor, t: Tensor) -> Tensor:
+    """ε that leads from x0 to x_t, for t in 1…T; used again whenever x0 was changed (clipped, filled)."""
+    return from_target(schedule, x0, x_t, t, "x0")[1]
+
+
+class Denoiser:
+    """A network behind the course's one seam: `predict(x_t, t, **condition) -> (x0, eps)`.
+
+    network(x_t, t, **condition) answers in the given target. Raises ValueError for a target that the
+    schedule cannot carry (ε or score where signal_T = 0).
+    """
+
+    def __init__(self, network: Callable, schedule: Schedule, target: str = "eps"):
+        if target not in TARGETS:
+            raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
+        if target in ("eps", "score") and schedule.signal[-1] == 0:
+            raise ValueError(f"'{schedule.name}' ends without signal, where ε says nothing about x0: "
+                             "predict x0 or v instead.")
+        self.network, self.schedule, self.target = network, schedule, target
+
+    def __call__(self, x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
+        t = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
+        answer = self.network(x_t, t, **condition)
+        return from_target(self.schedule, answer.to(x_t.dtype), x_t, t, self.target)
+
+
+def diffusion_loss(
+    denoiser: Denoiser,
+    x0: Tensor,
+    generator: torch.Generator | None = None,
+    weight: Callable[[Tensor], Tensor] | None = None,
+    **condition,
+) -> Tensor:
+    """Mean squared error of the target at random t and ε (DDPM, eq. 14 and algorithm 1); a scalar.
+
+    x0 (B, …) in [−1, 1]; t is uniform on 1…T; weight maps log SNR_t (B,) to a factor per image (B,).
+    """
+    schedule = denoiser.schedule
+    t = torch.randint(1, schedule.steps + 1, (len(x0),), generator=generator, device=x0.device)
+    eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+    answer = denoiser.network(add_noise(schedule, x0, t, eps), t, **condition)
+    wanted = to_target(schedule, x0, eps, t, denoiser.target)
+    error = F.mse_loss(answer.float(), wanted, reduction="none").flatten(1).mean(1)         # (B,)
+    if weight is not None:
+        error = error * weight(schedule.log_snr.to(error)[t])
+    return error.mean()

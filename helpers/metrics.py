@@ -1,0 +1,83 @@
+"""How pictures are scored: a small feature network, the Fréchet distance, and distances to the data."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .diffusion import check_images
+
+
+class FaceFeatures(nn.Module):
+    """The course's stand-in for Inception: an attribute classifier of faces with 64 features.
+
+    images (B, 3, H, W) in [−1, 1], resized to 64×64 → features (B, 64), or with classify=True a list of
+    logits (B, cardinality), one tensor per attribute.
+    """
+
+    def __init__(self, cardinalities: tuple[int, ...], width: int = 32, features: int = 64):
+        super().__init__()
+        self.config = dict(cardinalities=tuple(cardinalities), width=width, features=features)
+        widths = [width, width * 2, width * 4, width * 4]
+        body, c = [], 3
+        for w in widths:                                        # 64 → 32 → 16 → 8 → 4
+            body += [nn.Conv2d(c, w, 3, stride=2, padding=1), nn.GroupNorm(8, w), nn.SiLU(),
+                     nn.Conv2d(w, w, 3, padding=1), nn.GroupNorm(8, w), nn.SiLU()]
+            c = w
+        self.body = nn.Sequential(*body)
+        self.features = nn.Linear(c * 16, features)
+        self.heads = nn.ModuleList(nn.Linear(features, k) for k in cardinalities)
+
+    def forward(self, images: Tensor, classify: bool = False) -> Tensor | list[Tensor]:
+        check_images(images)
+        if images.shape[-2:] != (64, 64):
+            images = F.interpolate(images, (64, 64), mode="bilinear", antialias=True, align_corners=False)
+        features = self.features(self.body(images).flatten(1))
+        return [head(F.silu(features)) for head in self.heads] if classify else features
+
+
+@torch.no_grad()
+def extract(network: nn.Module, images: Tensor, batch: int = 250) -> Tensor:
+    """Features (N, F) of images (N, 3, H, W) in [−1, 1], computed batch by batch."""
+    device = next(network.parameters()).device
+    return torch.cat([network(part.to(device)).float().cpu() for part in images.split(batch)])
+
+
+def frechet_distance(a: Tensor, b: Tensor) -> float:
+    """‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2(Σ_a Σ_b)^½) of two feature sets (N, F), (M, F) (Heusel et al. 2017, eq. 6).
+
+    Raises ValueError for fewer samples than features, where the covariance has no full rank.
+    """
+    if min(len(a), len(b)) <= a.shape[1]:
+        raise ValueError(f"A Fréchet distance in {a.shape[1]} features needs more than {a.shape[1]} samples "
+                         f"on each side, not {len(a)} and {len(b)}.")
+    a, b = a.double(), b.double()
+    mean = (a.mean(0) - b.mean(0)).square().sum()
+    s_a, s_b = torch.cov(a.T), torch.cov(b.T)
+    # tr (Σ_a Σ_b)^½ is the sum of the roots of Σ_a Σ_b's eigenvalues, which are real and ≥ 0
+    roots = torch.linalg.eigvals(s_a @ s_b).real.clamp(min=0).sqrt().sum()
+    return float(mean + s_a.trace() + s_b.trace() - 2 * roots)
+
+
+def bootstrap(statistic, *samples: Tensor, repeats: int = 200, level: float = 0.95, seed: int = 0):
+    """(low, high) of statistic(*samples) when the rows of every sample are drawn again with replacement."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.tensor([
+        statistic(*(s[torch.randint(len(s), (len(s),), generator=generator)] for s in samples))
+        for _ in range(repeats)], dtype=torch.float64)
+    edge = (1 - level) / 2
+    return float(values.quantile(edge)), float(values.quantile(1 - edge))
+
+
+def nearest(a: Tensor, b: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
+    """For each row of a (N, …): root-mean-square distance (N,) to its nearest in b (M, …), and its index (N,)."""
+    b = b.flatten(1).float()
+    found = [torch.cdist(part.flatten(1).float(), b).min(dim=1) for part in a.split(batch)]
+    scale = b.shape[1] ** 0.5
+    return torch.cat([f.values for f in found]) / scale, torch.cat([f.indices for f in found])
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB per image (B,), for images (B, C, H, W) in [−1, 1]."""
+    return 10 * torch.log10(4 / (a - b).square().flatten(1).mean(1))

@@ -1,0 +1,120 @@
+"""One step from t to s, and the loop around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .diffusion import eps_from_x0
+from .schedules import Schedule
+
+
+class State(NamedTuple):
+    """Where a sampler stands after a step: x (B, …) at step s, and the x0 (B, …) that led there."""
+
+    s: int
+    x: Tensor
+    x0: Tensor
+
+
+def timesteps(steps: int, count: int, spacing: str = "uniform") -> list[int]:
+    """`count` + 1 steps falling from T to 0, the sub-sequence of a sampler (DDIM, appendix D.2).
+
+    spacing: 'uniform' or 'quadratic' (finer near the clean end). Raises ValueError unless 1 ≤ count ≤ T.
+    """
+    if not 1 <= count <= steps:
+        raise ValueError(f"A schedule of {steps} steps can be walked in 1…{steps} steps, not {count}.")
+    if spacing not in ("uniform", "quadratic"):
+        raise ValueError(f"There is no spacing '{spacing}'; choose 'uniform' or 'quadratic'.")
+    u = torch.linspace(0, 1, count + 1, dtype=torch.float64) ** (2 if spacing == "quadratic" else 1)
+    rising = (u * steps).round().long().tolist()
+    for i in range(1, count + 1):               # rounding must not repeat a step …
+        rising[i] = max(rising[i], rising[i - 1] + 1)
+    for i in range(count, -1, -1):              # … nor push one beyond T
+        rising[i] = min(rising[i], steps - count + i)
+    return rising[::-1]
+
+
+def pairs(sequence: Iterable[int]) -> list[tuple[int, int]]:
+    """Neighbours (t, s) of a list of steps: the next step is the next entry, never a stride."""
+    sequence = list(sequence)
+    return list(zip(sequence[:-1], sequence[1:], strict=True))
+
+
+def step(
+    schedule: Schedule,
+    x0: Tensor,
+    eps: Tensor,
+    t: Tensor,
+    s: Tensor,
+    eta: float = 0.0,
+    z: Tensor | None = None,
+    variance: str = "small",
+) -> Tensor:
+    """x_s from what is believed of x0 and ε at step t (DDIM, eq. 12 and 16); all images (B, …).
+
+    η = 0 is deterministic and allows any s ≠ t; η = 1 on neighbours is DDPM with σ² = β̃, and with
+    variance='large' with σ² = β. z is the noise to add, required where η > 0 and s > 0.
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"η must lie in [0, 1], not {eta}.")
+    if variance not in ("small", "large"):
+        raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
+    if variance == "large" and eta != 1:
+        raise ValueError("The large variance belongs to η = 1.")
+    (signal_t, noise_t), (signal_s, noise_s) = schedule.at(t, like=x0), schedule.at(s, like=x0)
+    if eta == 0:
+        return signal_s * x0 + noise_s * eps
+    if (noise_s >= noise_t).any():
+        raise ValueError("A random step must go down, to a smaller s; upwards take η = 0.")
+    r = signal_t * noise_s / (signal_s * noise_t)
+    n = eta * noise_s * (1 - r**2).sqrt()
+    mean = signal_s * x0 + (noise_s**2 - n**2).sqrt() * eps
+    if (noise_s == 0).all():                                    # the last step adds no noise
+        return mean
+    if z is None:
+        raise ValueError("A step with η > 0 needs the noise z.")
+    m = n if variance == "small" else (1 - signal_t**2 / signal_s**2).sqrt()
+    return mean + torch.where(noise_s > 0, m, 0) * z
+
+
+def sample(
+    predict: Callable,
+    schedule: Schedule,
+    x: Tensor,
+    walk: Iterable[tuple[int, int]],
+    eta: float = 0.0,
+    variance: str = "small",
+    clip: bool = True,
+    generator: torch.Generator | None = None,
+    **condition,
+) -> Iterator[State]:
+    """Walks x (B, …) along the (t, s) pairs and yields a State after each (DDPM, algorithm 2; DDIM, eq. 12).
+
+    clip keeps x0 in [−1, 1] and derives ε again from it. The condition goes to `predict` unchanged.
+    """
+    for t, s in walk:
+        with torch.no_grad():
+            times = torch.full((len(x),), t, device=x.device)
+            x0, eps = predict(x, times, **condition)
+            if clip:
+                x0 = x0.clamp(-1, 1)
+                eps = eps_from_x0(schedule, x, x0, times)
+            z = None
+            if eta > 0 and s > 0:
+                z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            x = step(schedule, x0, eps, times, times.new_full((len(x),), s), eta, z, variance)
+        yield State(s, x, x0)
+
+
+def last(states: Iterable):
+    """The last item of an iterator, for those who want the result and not the way."""
+    item = None
+    for item in states:
+        pass
+    if item is None:
+        raise ValueError("There was no step to take: the walk is empty.")
+    return item

@@ -1,0 +1,190 @@
+"""One training loop for all models: a generator that keeps an average, saves, and resumes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Step(NamedTuple):
+    """What one training step tells: its number (from 1), loss, learning rate, and the averaged network."""
+
+    step: int
+    loss: float
+    rate: float
+    ema: nn.Module
+
+
+def batch_indices(n: int, batch: int, step: int, seed: int) -> Tensor:
+    """Indices (batch,) of step 0, 1, …: every epoch is a fresh shuffle of 0…n−1, cut into batches.
+
+    It depends on nothing but its arguments, so a resumed run sees the pictures it would have seen.
+    """
+    first = step * batch
+    epochs = range(first // n, (first + batch - 1) // n + 1)
+    order = [torch.randperm(n, generator=torch.Generator().manual_seed(seed * 100_003 + e)) for e in epochs]
+    return torch.cat(order)[first - epochs[0] * n:][:batch]
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
+    """The rate of step 1…steps: a linear rise to `peak`, then a linear fall that ends just above 0."""
+    return peak * min(step / max(warmup, 1), (steps - step + 1) / max(steps - warmup, 1), 1.0)
+
+
+@torch.no_grad()
+def update_ema(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
+    """average ← d·average + (1 − d)·network, d growing from 2/11 to `decay` (Adam, section 7.2)."""
+    decay = min(decay, (1 + step) / (10 + step))
+    for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(now.to(mean), 1 - decay)
+        else:
+            mean.copy_(now)
+
+
+def save_state(path: Path, state: dict) -> None:
+    """Writes a checkpoint so that a kill at any moment leaves this one or the one before it whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(path.name + ".half")
+    with open(half, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    if path.exists():
+        os.replace(path, previous(path))
+    os.replace(half, path)
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the last one is kept."""
+    return path.with_name(path.name + ".previous")
+
+
+def load_state(path: Path) -> dict | None:
+    """The newest whole checkpoint, None if there is none yet.
+
+    A damaged one is refused with a warning and the one before it is used; RuntimeError if both are damaged.
+    """
+    path, damaged = Path(path), []
+    for candidate in (path, previous(path)):
+        if candidate.exists():
+            try:
+                with zipfile.ZipFile(candidate) as parts:       # torch.load does not compare checksums
+                    if parts.testzip() is not None:
+                        raise zipfile.BadZipFile
+                return torch.load(candidate, map_location="cpu", weights_only=True)
+            except (zipfile.BadZipFile, RuntimeError, EOFError, OSError):
+                damaged.append(candidate.name)
+                warnings.warn(f"The checkpoint {candidate} is damaged and was not used.", stacklevel=2)
+    if damaged:
+        raise RuntimeError(f"No whole checkpoint is left ({', '.join(damaged)} damaged): delete them in "
+                           f"{path.parent} to train from the start.")
+    return None
+
+
+def fit(
+    network: nn.Module,
+    data,
+    loss: Callable[[nn.Module, object, torch.Generator], Tensor],
+    steps: int,
+    batch: int = 32,
+    rate: float = 2e-3,
+    warmup: int = 100,
+    ema: float = 0.999,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    every: int = 250,
+    until: int | None = None,
+    bf16: bool = False,
+    channels_last: bool = False,
+    compile: bool = False,
+    weight_decay: float = 0.01,
+    clip: float = 1.0,
+) -> Iterator[Step]:
+    """Trains and yields a Step after each update; `for step in fit(...)` is the whole training loop.
+
+    data: len(data) and data[indices] for a tensor of indices; loss(network, batch, generator) → scalar,
+    drawing its randomness from the generator. With `checkpoint` (a file) everything is saved `every`
+    steps and at the end, and the same call resumes to the same numbers as an uninterrupted run; `until`
+    pauses earlier than `steps`. Under `accelerate launch` every process takes its share of the batch.
+    Raises FloatingPointError when the loss is not finite; the last good checkpoint stays.
+    """
+    from accelerate import Accelerator
+    from accelerate.utils import gather_object
+
+    accelerator = Accelerator()
+    device, rank, world = accelerator.device, accelerator.process_index, accelerator.num_processes
+    if batch % world:
+        raise ValueError(f"A batch of {batch} cannot be shared equally among {world} processes.")
+    if len(data) < 1:
+        raise ValueError("There is no data to train on: it has length 0.")
+    until = steps if until is None else min(until, steps)
+    recipe = dict(steps=steps, batch=batch, rate=rate, warmup=warmup, ema=ema, seed=seed, world=world)
+
+    form = torch.channels_last if channels_last else torch.preserve_format
+    network.to(device, memory_format=form).train()
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=weight_decay)
+    generator = torch.Generator(device).manual_seed(seed * 1009 + rank)
+    done = 0
+    if checkpoint is not None and (state := load_state(Path(checkpoint))) is not None:
+        if state["recipe"] != recipe:
+            changed = [k for k in recipe if state["recipe"].get(k) != recipe[k]]
+            raise ValueError(f"{checkpoint} was begun with another {', '.join(changed)}: "
+                             "ask for the same again, or delete it to start anew.")
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        generator.set_state(state["generator"][rank])
+        torch.set_rng_state(state["random"][rank])              # dropout draws from the global state
+        done = state["step"]
+    model, optimizer = accelerator.prepare(network, optimizer)
+    run = torch.compile(model) if compile else model
+
+    for step in range(done + 1, until + 1):
+        mine = batch_indices(len(data), batch, step - 1, seed)[rank::world]
+        items = move(data[mine], device, form)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            value = loss(run, items, generator)
+        number = float(accelerator.reduce(value.detach().float(), reduction="mean"))
+        if not torch.isfinite(torch.tensor(number)):
+            kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was asked for"
+            raise FloatingPointError(f"The loss became {number} at step {step}, so training stopped; {kept}. "
+                                     "Try a lower learning rate.")
+        now = learning_rate(step, steps, rate, warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = now
+        accelerator.backward(value)
+        accelerator.clip_grad_norm_(network.parameters(), clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        update_ema(average, network, step, ema)
+        if checkpoint is not None and (step % every == 0 or step == until):
+            random = gather_object([torch.get_rng_state()])
+            generators = gather_object([generator.get_state()])
+            if accelerator.is_main_process:
+                save_state(Path(checkpoint), dict(
+                    recipe=recipe, step=step, network=network.state_dict(), ema=average.state_dict(),
+                    optimizer=optimizer.state_dict(), random=random, generator=generators))
+        yield Step(step, number, now, average)
+    if done >= until:                                           # nothing was left to do: say how it stands
+        yield Step(done, float("nan"), 0.0, average)
+
+
+def move(items, device, form=torch.preserve_format):
+    """Tensors, or dicts and tuples of tensors, on the device; pictures (B, C, H, W) in the memory format."""
+    if isinstance(items, Tensor):
+        pictures = items.ndim == 4 and items.is_floating_point()
+        return items.to(device, memory_format=form) if pictures else items.to(device)
+    if isinstance(items, dict):
+        return {k: move(v, device, form) for k, v in items.items()}
+    return type(items)(move(v, device, form) for v in items)

@@ -1,0 +1,58 @@
+"""python -m tools.lab [00]: JupyterLab with a notebook open."""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+
+from tools.run import NOTEBOOKS, find
+
+
+def free(port):
+    """True if a server can listen on this port of this machine."""
+    with socket.socket() as probe:
+        if os.name == "posix":  # a port that was just left is free, as it is for the server
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def command(notebook, port):
+    """The command that starts JupyterLab on loopback, rooted in the notebooks folder."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return [
+        *(sys.executable, "-m", "jupyterlab", str(notebook)),
+        f"--ServerApp.root_dir={NOTEBOOKS}",
+        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+        # No news and no look for updates: nothing goes out.
+        *("--LabApp.news_url=None",),
+        *("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",),
+        *(("--allow-root",) if root else ()),
+    ]
+
+
+def main(arguments=None):
+    """Start the server and stay until it is stopped."""
+    parser = argparse.ArgumentParser(prog="python -m tools.lab", description=__doc__)
+    parser.add_argument("notebook", nargs="?", default="00", help="number or name")
+    parser.add_argument("--port", type=int, default=8888)
+    asked = parser.parse_args(arguments)
+    if not free(asked.port):
+        other = asked.port + 1
+        sys.exit(f"Port {asked.port} is taken: `make lab PORT={other}` (or --port {other}).")
+    try:
+        notebook = find(asked.notebook)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    try:
+        sys.exit(subprocess.call(command(notebook, asked.port)))
+    except KeyboardInterrupt:  # the server has had it too, and asks its own question
+        pass
+
+
+if __name__ == "__main__":
+    main()

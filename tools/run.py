@@ -1,0 +1,174 @@
+"""python -m tools.run [00]: execute a notebook without a browser, into build/NAME.html."""
+
+import argparse
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import psutil
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbconvert import HTMLExporter
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class CellFailed(Exception):
+    """A cell raised, ran out of time or took the kernel with it; the message names the cell."""
+
+
+@dataclass
+class Record:
+    """What a run took: seconds by cell index, and the kernel's peak memory in bytes."""
+
+    seconds: dict[int, float] = field(default_factory=dict)
+    peak: int = 0
+
+
+def find(name):
+    """The lecture notebook that a number, a name or a path means; raises FileNotFoundError."""
+    if Path(name).suffix == ".ipynb" and Path(name).exists():
+        return Path(name)
+    found = sorted(NOTEBOOKS.glob(f"{Path(name).stem}*.ipynb"))
+    if not found:
+        there = ", ".join(p.stem for p in sorted(NOTEBOOKS.glob("*.ipynb"))) or "none yet"
+        raise FileNotFoundError(f"No notebook is called {name!r}; there are: {there}.")
+    return found[0]
+
+
+def execute(nb, folder, title="", twice=False, timeout=600, **environment):
+    """Run every cell of nb in a fresh kernel, outputs into nb, with a progress bar.
+
+    The kernel works in `folder`; twice runs each cell two times in a row; environment is added to
+    the kernel's. Returns a Record. Raises CellFailed.
+    """
+    env = {**os.environ, "TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment}
+    env.pop("MPLBACKEND", None)  # a backend from outside would keep the pictures away
+    client = NotebookClient(
+        nb,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=["--IPKernelApp.log_level=40"],  # no warning about loopback TCP
+        record_timing=False,
+        coalesce_streams=True,
+    )
+    cells = [i for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+    record = Record()
+    with client.setup_kernel(env=env):
+        _watch_memory(client.km.provisioner.pid, record)
+        for i in tqdm(cells, title, unit="cell", dynamic_ncols=True):
+            started = time.perf_counter()
+            try:
+                for _ in range(2 if twice else 1):
+                    client.execute_cell(nb.cells[i], i)
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                raise CellFailed(_sentence(nb, i, error, timeout)) from None
+            record.seconds[i] = time.perf_counter() - started
+            _freeze_widgets(nb.cells[i], client)
+    return record
+
+
+def first_line(cell):
+    """A cell's first line that is not a comment, to name it by."""
+    lines = [line for line in cell.source.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("#")), (lines or [""])[0])
+
+
+def run(path, out=ROOT / "build", twice=False):
+    """Execute one notebook file and write its page into `out`; returns page and Record."""
+    nb = nbformat.read(path, as_version=4)
+    record = execute(nb, path.parent, path.stem, twice)
+    page, _ = HTMLExporter(embed_images=True).from_notebook_node(
+        nb, {"metadata": {"name": path.stem, "path": str(path.parent)}}
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    html = out / f"{path.stem}.html"
+    html.write_text(page, encoding="utf-8")
+    for i in sorted(record.seconds, key=record.seconds.get, reverse=True)[:5]:
+        print(f"{record.seconds[i]:7.1f} s  cell {i + 1}: {first_line(nb.cells[i])}")
+    minutes = sum(record.seconds.values()) / 60
+    print(f"{minutes:.1f} minutes, peak memory {record.peak / 2**30:.1f} GB")
+    return html, record
+
+
+def main(arguments=None):
+    """Run the notebook asked for; the exit status is 1 if a cell failed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
+    parser.add_argument("notebook", nargs="?", default="00", help="number, name or path")
+    parser.add_argument("--twice", action="store_true", help="run each cell two times in a row")
+    parser.add_argument("--out", type=Path, default=ROOT / "build", help="folder for the page")
+    asked = parser.parse_args(arguments)
+    try:
+        html, _ = run(find(asked.notebook), asked.out, asked.twice)
+    except (CellFailed, FileNotFoundError) as error:
+        sys.exit(str(error))
+    print("wrote", os.path.relpath(html))
+
+
+def _sentence(nb, index, error, timeout):
+    cell = nb.cells[index]
+    if isinstance(error, CellExecutionError):
+        what = f"{error.ename}: {error.evalue}"
+    elif isinstance(error, CellTimeoutError):
+        what = f"not done after {timeout} s"
+    else:
+        what = "the kernel died (out of memory?)"
+    where = f"cell {index + 1} of {len(nb.cells)} (id {cell.get('id', '?')})"
+    return f"Failed: {where}, `{first_line(cell)}`: {what}"
+
+
+def _watch_memory(pid, record):
+    """Keep record.peak at the largest memory that the kernel and its children have had."""
+
+    def watch():
+        kernel = psutil.Process(pid)
+        while True:
+            family = [kernel, *kernel.children(recursive=True)]
+            record.peak = max(record.peak, sum(p.memory_info().rss for p in family))
+            time.sleep(0.2)
+
+    def until_gone():
+        try:
+            watch()
+        except psutil.NoSuchProcess:
+            pass
+
+    threading.Thread(target=until_gone, daemon=True).start()
+
+
+def _freeze_widgets(cell, client):
+    """Where a slider would be stored, store what it shows; drop progress bars: both are dead."""
+    still = []
+    for output in cell.get("outputs", []):
+        if WIDGET not in output.get("data", {}):
+            still.append(output)
+            continue
+        family = list(_family(output.data[WIDGET]["model_id"], client.widget_state))
+        kinds = [client.widget_state.get(model, {}).get("_model_name", "") for model in family]
+        if any(kind.endswith("ProgressModel") for kind in kinds):
+            continue
+        text = {"text/plain": "(run this cell to get its controls)"}
+        still.append(nbformat.v4.new_output("display_data", text))
+        for model in family:
+            still.extend(getattr(client.comm_objects.get(model), "outputs", []))
+    if "outputs" in cell:
+        cell.outputs = still
+
+
+def _family(model, state):
+    """The id of a widget and of all widgets within it."""
+    yield model
+    for child in state.get(model, {}).get("children", []):
+        yield from _family(child.removeprefix("IPY_MODEL_"), state)
+
+
+if __name__ == "__main__":
+    main()
