@@ -12,8 +12,8 @@ from .diffusion import check_images
 class FaceFeatures(nn.Module):
     """The course's stand-in for Inception: an attribute classifier of faces with 64 features.
 
-    images (B, 3, H, W) in [−1, 1], resized to 64×64 → features (B, 64), or with classify=True a list of
-    logits (B, cardinality), one tensor per attribute.
+    images (B, 3, H, W) in [−1, 1], resized to 64×64 → features (B, 64), of unit variance on average over
+    the training faces; or with classify=True a list of logits (B, cardinality), one tensor per attribute.
     """
 
     def __init__(self, cardinalities: tuple[int, ...], width: int = 32, features: int = 64):
@@ -28,13 +28,14 @@ class FaceFeatures(nn.Module):
         self.body = nn.Sequential(*body)
         self.features = nn.Linear(c * 16, features)
         self.heads = nn.ModuleList(nn.Linear(features, k) for k in cardinalities)
+        self.register_buffer("scale", torch.ones(()))
 
     def forward(self, images: Tensor, classify: bool = False) -> Tensor | list[Tensor]:
         check_images(images)
         if images.shape[-2:] != (64, 64):
             images = F.interpolate(images, (64, 64), mode="bilinear", antialias=True, align_corners=False)
         features = self.features(self.body(images).flatten(1))
-        return [head(F.silu(features)) for head in self.heads] if classify else features
+        return [head(F.silu(features)) for head in self.heads] if classify else features / self.scale
 
 
 @torch.no_grad()

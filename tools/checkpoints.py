@@ -9,9 +9,9 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from helpers.checkpoints import load_card, load_model, save_model, write_card
+from helpers.checkpoints import save_model
 from helpers.data import DATA, load_faces
-from helpers.metrics import FaceFeatures
+from helpers.metrics import FaceFeatures, extract
 from helpers.train import fit
 
 BUILD = DATA.parent / "build" / "training"
@@ -50,8 +50,8 @@ def time_spent(checkpoint: Path) -> float:
     return float(file.read_text()) if file.exists() and checkpoint.exists() else 0.0
 
 
-def augment(images, generator):
-    """Moved by up to 2 pixels: the classifier should not count on exact places."""
+def nudge(images, generator):
+    """Pictures moved by up to 2 pixels, so that the features do not count on exact places."""
     dx, dy = torch.randint(-2, 3, (2,), generator=generator).tolist()
     return torch.roll(F.pad(images, (2, 2, 2, 2), mode="replicate"), (dy, dx), (2, 3))[:, :, 2:-2, 2:-2]
 
@@ -64,14 +64,15 @@ def face_features() -> None:
     recipe = dict(steps=1200, batch=64, rate=2e-3, warmup=100, ema=0.99, seed=0, bf16=True, channels_last=True)
 
     def loss(network, batch, generator):
-        logits = network(augment(batch["image"], generator), classify=True)
-        return sum(F.cross_entropy(l.float(), a) for l, a in zip(logits, batch["attributes"].T)) / len(logits)
+        guesses, truths = network(nudge(batch["image"], generator), classify=True), batch["attributes"].T
+        return sum(map(F.cross_entropy, guesses, truths)) / len(truths)
 
     network, seconds = train("face-features", network, data, loss, **recipe)
+    network.scale.copy_(extract(network, data.images).var(0).mean().sqrt())
     with torch.no_grad():
         logits = network(valid.images, classify=True)
-    accuracy = {n: round(float((l.argmax(1) == valid.column(n)).float().mean()), 4)
-                for n, l in zip(data.names, logits)}
+    accuracy = {n: round(float((guess.argmax(1) == valid.column(n)).float().mean()), 4)
+                for n, guess in zip(data.names, logits)}
     save_model("face-features", network, dict(
         recipe=recipe, data="embedded faces, train", names=data.names, values=data.values,
         seconds=round(seconds), device=device_name(), accuracy=accuracy, n=len(valid)))
