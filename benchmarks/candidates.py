@@ -52,10 +52,17 @@ class DiffusersUNet(nn.Module):
 
         self.attributes = AttributeEmbedding(attributes, 192)
         self.unet = UNet2DModel(
-            in_channels=12, out_channels=12, block_out_channels=(48, 96, 128), layers_per_block=1,
-            down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"), norm_num_groups=8,
-            up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"), attention_head_dim=32,
-            class_embed_type="identity", resnet_time_scale_shift="scale_shift")
+            in_channels=12,
+            out_channels=12,
+            block_out_channels=(48, 96, 128),
+            layers_per_block=1,
+            down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
+            norm_num_groups=8,
+            up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+            attention_head_dim=32,
+            class_embed_type="identity",
+            resnet_time_scale_shift="scale_shift",
+        )
 
     def forward(self, x, t, attributes=None):
         if attributes is None:
@@ -72,9 +79,13 @@ def build(name: str, cardinalities) -> nn.Module:
 
 def face_loss(schedule):
     """The loss of every candidate: v-prediction with dropped attributes."""
+
     def loss(network, batch, generator):
         attributes = drop_attributes(batch["attributes"], generator=generator)
-        return diffusion_loss(Denoiser(network, schedule, "v"), batch["image"], generator, attributes=attributes)
+        return diffusion_loss(
+            Denoiser(network, schedule, "v"), batch["image"], generator, attributes=attributes
+        )
+
     return loss
 
 
@@ -85,14 +96,22 @@ def schedule_for(side: int):
 
 def seconds_per_step(data, rounds: int = 8) -> dict[str, float]:
     """Median seconds of a training step, the candidates taking turns."""
-    runs = {name: fit(build(name, data[side].cardinalities), data[side], face_loss(schedule_for(side)),
-                      steps=10**6, **RECIPE) for name, (side, _) in CANDIDATES.items()}
+    runs = {
+        name: fit(
+            build(name, data[side].cardinalities),
+            data[side],
+            face_loss(schedule_for(side)),
+            steps=10**6,
+            **RECIPE,
+        )
+        for name, (side, _) in CANDIDATES.items()
+    }
     times = {name: [] for name in runs}
     for turn in range(rounds + 2):
         for name, run in runs.items():
             start = time.perf_counter()
             next(run)
-            if turn >= 2:                                       # the first two warm up
+            if turn >= 2:  # the first two warm up
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(t) for name, t in times.items()}
 
@@ -126,10 +145,17 @@ def main() -> None:
     valid = {side: load_faces("embedded", "valid", side).images for side in (32, 64)}
     if "step" not in results:
         results["step"] = seconds_per_step(data)
-        results["machine"] = dict(device=device_name(), torch=torch.__version__, minutes=options.minutes,
-                                  n=options.n, seed=0, batch=RECIPE["batch"])
-        results["floor"] = {str(s): frechet_distance(extract(features, valid[s][: options.n]), reference)
-                            for s in valid}
+        results["machine"] = dict(
+            device=device_name(),
+            torch=torch.__version__,
+            minutes=options.minutes,
+            n=options.n,
+            seed=0,
+            batch=RECIPE["batch"],
+        )
+        results["floor"] = {
+            str(s): frechet_distance(extract(features, valid[s][: options.n]), reference) for s in valid
+        }
         file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     for number, (name, (side, _)) in enumerate(CANDIDATES.items()):
         if name in results:
@@ -138,15 +164,27 @@ def main() -> None:
         steps = int(options.minutes * 60 / results["step"][name])
         bar = tqdm(total=steps, desc=name, mininterval=5)
         start = time.perf_counter()
-        for step in fit(network, data[side], face_loss(schedule_for(side)), steps=steps,
-                        checkpoint=BUILD / f"candidate-{number}.pt", **RECIPE):
+        for step in fit(
+            network,
+            data[side],
+            face_loss(schedule_for(side)),
+            steps=steps,
+            checkpoint=BUILD / f"candidate-{number}.pt",
+            **RECIPE,
+        ):
             bar.update(step.step - bar.n)
         bar.close()
         elapsed = time.perf_counter() - start
         distance, seconds, images = evaluate(step.ema, side, options.n, reference)
         save_image(images / 2 + 0.5, BUILD / f"candidate-{number}.png", nrow=16)
-        results[name] = dict(side=side, parameters=count_parameters(network), steps=steps, fd=distance,
-                             seconds_per_image=seconds, elapsed=elapsed)
+        results[name] = dict(
+            side=side,
+            parameters=count_parameters(network),
+            steps=steps,
+            fd=distance,
+            seconds_per_image=seconds,
+            elapsed=elapsed,
+        )
         file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         print(name, results[name], flush=True)
     (HERE / "candidates.md").write_text(table(results))
@@ -154,19 +192,25 @@ def main() -> None:
 
 def table(results: dict) -> str:
     """The results as Markdown."""
-    m = results["machine"]
-    rows = [f"# Candidates for the face model\n\n{m['minutes']:g} minutes of training each on {m['device']}, torch "
-            f"{m['torch']}, batch {m['batch']}, seed {m['seed']}; v-prediction, cosine schedule (shifted at 64²), "
-            f"bf16, channels-last. FD: {m['n']} unconditional samples (DDIM, 20 steps, EMA) against the 10,000 "
-            f"training faces in the 64 features of `face-features`, everything resized to 64².\n\nReal against real "
-            f"(valid against train, same n): {results['floor']['64']:.2f} at 64², {results['floor']['32']:.2f} for "
-            "real faces reduced to 32² first.\n\n"
-            "| candidate | parameters | ms a step | steps | FD | ms an image (20 steps) |\n|---|---|---|---|---|---|\n"]
+    m, floor = results["machine"], results["floor"]
+    text = f"""# Candidates for the face model
+
+{m["minutes"]:g} minutes of training each on {m["device"]}, torch {m["torch"]}, batch {m["batch"]},
+seed {m["seed"]}: v-prediction, cosine schedule (shifted at 64²), bf16, channels-last. The steps are those
+that fit into the minutes by the median time of a step, measured in turns.
+
+FD: {m["n"]} unconditional samples (DDIM, 20 steps, EMA weights) against the 10,000 training faces in the 64
+features of `face-features`, everything resized to 64². Real against real (valid against train, same n):
+{floor["64"]:.2f}; real faces reduced to 32² first: {floor["32"]:.2f}.
+
+| candidate | parameters | ms a step | steps | FD | ms an image (20 steps) |
+|---|---|---|---|---|---|
+"""
     for name in CANDIDATES:
-        r = results[name]
-        rows.append(f"| {name} | {r['parameters'] / 1e6:.2f} M | {1000 * results['step'][name]:.0f} | {r['steps']} "
-                    f"| {r['fd']:.2f} | {1000 * r['seconds_per_image']:.0f} |\n")
-    return "".join(rows)
+        r, ms = results[name], 1000 * results["step"][name]
+        text += f"| {name} | {r['parameters'] / 1e6:.2f} M | {ms:.0f} | {r['steps']} | {r['fd']:.2f} "
+        text += f"| {1000 * r['seconds_per_image']:.0f} |\n"
+    return text
 
 
 if __name__ == "__main__":

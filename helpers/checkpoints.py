@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .data import DATA
+from .course import DATA
 from .diffusion import Denoiser
 from .metrics import FaceFeatures
 from .schedules import make_schedule
@@ -33,9 +33,14 @@ def save_model(name: str, network: nn.Module, card: dict, half: bool = True, fol
         weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     save_file(weights, path / "model.half")
     os.replace(path / "model.half", path / "model.safetensors")
-    card = {"name": name, "network": type(network).__name__, "config": network.config, **card,
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "bytes": (path / "model.safetensors").stat().st_size}
+    card = {
+        "name": name,
+        "network": type(network).__name__,
+        "config": network.config,
+        **card,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "bytes": (path / "model.safetensors").stat().st_size,
+    }
     write_card(path, card)
     return path
 
@@ -52,8 +57,10 @@ def load_card(name: str, folder: Path = FOLDER) -> dict:
     path = Path(folder) / name / "card.json"
     if not path.exists():
         there = sorted(p.parent.name for p in Path(folder).glob("*/card.json"))
-        raise FileNotFoundError(f"There is no checkpoint '{name}' in {folder} (there: {', '.join(there) or 'none'}): "
-                                f"train it with `make checkpoints NAME={name}`.")
+        raise FileNotFoundError(
+            f"There is no checkpoint '{name}' in {folder} (there: {', '.join(there) or 'none'}): "
+            f"train it with `make checkpoints NAME={name}`."
+        )
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -69,14 +76,18 @@ def load_model(name: str, device: str | torch.device = "cpu", folder: Path = FOL
     network = NETWORKS[card["network"]](**card["config"])
     path = Path(folder) / name / "model.safetensors"
     try:
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()})
+        network.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+        )
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise RuntimeError(f"The weights of '{name}' ({path}) cannot be read: fetch the file again or train it "
-                           f"with `make checkpoints NAME={name}`. ({error})") from None
+        raise RuntimeError(
+            f"The weights of '{name}' ({path}) cannot be read: fetch the file again or train it "
+            f"with `make checkpoints NAME={name}`. ({error})"
+        ) from None
     return network.eval().requires_grad_(False).to(device)
 
 
 def load_denoiser(name: str, device: str | torch.device = "cpu", folder: Path = FOLDER) -> Denoiser:
-    """A trained diffusion model as `predict(x_t, t, **condition) -> (x0, eps)`, schedule and target from its card."""
+    """A trained model as `predict(x_t, t, **condition) -> (x0, eps)`, schedule and target from its card."""
     card = load_card(name, folder)
     return Denoiser(load_model(name, device, folder), make_schedule(**card["schedule"]), card["target"])

@@ -35,9 +35,9 @@ def posterior(schedule: Schedule, x0: Tensor, x_t: Tensor, t: Tensor) -> tuple[T
     t = torch.as_tensor(t)
     if (t < 1).any():
         raise ValueError("The posterior of step t needs t ≥ 1: there is nothing before the clean image.")
-    (signal_t, noise_t), (signal_s, noise_s) = schedule.at(t, like=x_t), schedule.at(t - 1, like=x_t)
-    ratio = signal_t / signal_s                                # √α_t
-    beta = noise_t**2 - ratio**2 * noise_s**2                  # β_t
+    (signal_t, noise_t), (signal_s, noise_s) = (schedule.at(t, like=x_t), schedule.at(t - 1, like=x_t))
+    ratio = signal_t / signal_s  # √α_t
+    beta = noise_t**2 - ratio**2 * noise_s**2  # β_t
     mean = signal_s * beta / noise_t**2 * x0 + ratio * noise_s**2 / noise_t**2 * x_t
     return mean, noise_s**2 / noise_t**2 * beta
 
@@ -73,7 +73,7 @@ def from_target(
     if target == "x0":
         return answer, (x_t - signal * answer) / noise
     if target == "v":
-        scale = signal**2 + noise**2                            # 1 for variance-preserving tables
+        scale = signal**2 + noise**2  # 1 for variance-preserving tables
         return (signal * x_t - noise * answer) / scale, (noise * x_t + signal * answer) / scale
     raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
 
@@ -94,8 +94,10 @@ class Denoiser:
         if target not in TARGETS:
             raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
         if target in ("eps", "score") and schedule.signal[-1] == 0:
-            raise ValueError(f"'{schedule.name}' ends without signal, where ε says nothing about x0: "
-                             "predict x0 or v instead.")
+            raise ValueError(
+                f"'{schedule.name}' ends without signal, where ε says nothing about x0: "
+                "predict x0 or v instead."
+            )
         self.network, self.schedule, self.target = network, schedule, target
 
     def __call__(self, x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
@@ -120,7 +122,7 @@ def diffusion_loss(
     eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
     answer = denoiser.network(add_noise(schedule, x0, t, eps), t, **condition)
     wanted = to_target(schedule, x0, eps, t, denoiser.target)
-    error = F.mse_loss(answer.float(), wanted, reduction="none").flatten(1).mean(1)         # (B,)
+    error = F.mse_loss(answer.float(), wanted, reduction="none").flatten(1).mean(1)  # (B,)
     if weight is not None:
         error = error * weight(schedule.log_snr.to(error)[t])
     return error.mean()

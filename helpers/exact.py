@@ -26,9 +26,9 @@ class MixtureDenoiser:
             raise ValueError(f"The weights of a mixture add up to 1, not {float(self.weights.sum()):.3f}.")
 
     def components(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """log of weight · N(x_t; signal·mean, variance) (B, K), the offsets x_t − signal·mean (B, K, D), variances (B, K)."""
-        signal, noise = self.schedule.at(t, like=x_t)           # (B, 1)
-        variance = signal**2 * self.stds**2 + noise**2          # (B, K)
+        """log(weight · density) (B, K), offsets x_t − signal·mean (B, K, D), variances (B, K)."""
+        signal, noise = self.schedule.at(t, like=x_t)  # (B, 1)
+        variance = signal**2 * self.stds**2 + noise**2  # (B, K)
         offset = x_t[:, None] - signal[:, :, None] * self.means  # (B, K, D)
         log = -0.5 * (offset.square().sum(-1) / variance + x_t.shape[1] * (2 * math.pi * variance).log())
         return log + self.weights.log(), offset, variance
@@ -40,14 +40,14 @@ class MixtureDenoiser:
     def score(self, x_t: Tensor, t: Tensor) -> Tensor:
         """∇ log q(x_t), shape (B, D)."""
         log, offset, variance = self.components(x_t, t)
-        share = log.softmax(1)                                  # (B, K) who made x_t
+        share = log.softmax(1)  # (B, K) who made x_t
         return -(share / variance)[:, :, None].mul(offset).sum(1)
 
     def __call__(self, x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
         signal, noise = self.schedule.at(t, like=x_t)
         eps = -noise * self.score(x_t, t)
         log, offset, variance = self.components(x_t, t)
-        gain = signal * self.stds**2 / variance                 # (B, K) how far x_t pulls each mean
+        gain = signal * self.stds**2 / variance  # (B, K) how far x_t pulls each mean
         x0 = (log.softmax(1)[:, :, None] * (self.means + gain[:, :, None] * offset)).sum(1)
         return x0, eps
 

@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 
-def drop_attributes(
-    attributes: Tensor, all: float = 0.1, generator: torch.Generator | None = None
-) -> Tensor:
+def drop_attributes(attributes: Tensor, all: float = 0.1, generator: torch.Generator | None = None) -> Tensor:
     """attributes (B, A) with some entries at −1, "left open": one network learns every conditional.
 
     Each row loses its entries with a probability of its own, uniform on [0, 1], and with probability
     `all` the whole row (Classifier-Free Guidance, algorithm 1, for a list of attributes).
     """
+
     def random(*shape):
         return torch.rand(shape, generator=generator, device=attributes.device)
 
@@ -30,6 +29,7 @@ def guide(predict: Callable, scale: float) -> Callable:
     scale 0 is unconditional, 1 conditional (the paper's w is scale − 1; Classifier-Free Guidance, eq. 6).
     The answer takes the same arguments as `predict`; attributes (B, A) is required.
     """
+
     def guided(x_t: Tensor, t: Tensor, attributes: Tensor, **condition) -> tuple[Tensor, Tensor]:
         twice = {k: torch.cat([v, v]) for k, v in condition.items()}
         both = torch.cat([attributes, torch.full_like(attributes, -1)])

@@ -21,7 +21,7 @@ def sinusoidal_embedding(t: Tensor, dim: int) -> Tensor:
     if dim % 2:
         raise ValueError(f"A sinusoidal embedding has pairs of cos and sin: dim must be even, not {dim}.")
     omega = torch.exp(-math.log(10_000) * torch.arange(dim // 2, device=t.device) / (dim // 2))
-    angle = t.float()[:, None] * omega                          # (B, dim/2)
+    angle = t.float()[:, None] * omega  # (B, dim/2)
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
@@ -44,16 +44,17 @@ class AttributeEmbedding(nn.Module):
         self.table = nn.Embedding(sum(cardinalities) + len(cardinalities), dim)
         nn.init.normal_(self.table.weight, std=0.02)
         rows = torch.tensor([c + 1 for c in cardinalities])
-        self.register_buffer("first", rows.cumsum(0) - rows, persistent=False)      # (A,) the null's row
-        self.register_buffer("size", rows - 1, persistent=False)                    # (A,)
+        self.register_buffer("first", rows.cumsum(0) - rows, persistent=False)  # (A,) the null's row
+        self.register_buffer("size", rows - 1, persistent=False)  # (A,)
 
     def forward(self, attributes: Tensor) -> Tensor:
         if attributes.ndim != 2 or attributes.shape[1] != len(self.cardinalities):
-            raise ValueError(f"attributes must be (B, {len(self.cardinalities)}), "
-                             f"not {tuple(attributes.shape)}.")
+            raise ValueError(
+                f"attributes must be (B, {len(self.cardinalities)}), not {tuple(attributes.shape)}."
+            )
         if ((attributes < -1) | (attributes >= self.size)).any():
             raise ValueError("An attribute's value lies outside its range; −1 leaves it open.")
-        return self.table(self.first + 1 + attributes.long()).sum(1)                # (B, A, dim) → (B, dim)
+        return self.table(self.first + 1 + attributes.long()).sum(1)  # (B, A, dim) → (B, dim)
 
 
 class SelfAttention(nn.Module):
@@ -74,8 +75,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         b, c, h, w = x.shape
         qkv = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w)
-        q, k, v = qkv.transpose(-1, -2).unbind(1)               # 3 × (B, heads, HW, C/heads)
-        y = F.scaled_dot_product_attention(q, k, v)             # (B, heads, HW, C/heads)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)  # 3 × (B, heads, HW, C/heads)
+        y = F.scaled_dot_product_attention(q, k, v)  # (B, heads, HW, C/heads)
         y = y.transpose(-1, -2).reshape(b, c, h, w)
         return x + self.out(y)
 
@@ -99,7 +100,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
-        e = self.condition(F.silu(embedding))[:, :, None, None]                     # (B, 2C or C, 1, 1)
+        e = self.condition(F.silu(embedding))[:, :, None, None]  # (B, 2C or C, 1, 1)
         if self.adaptive:
             scale, shift = e.chunk(2, dim=1)
             h = self.norm2(h) * (1 + scale) + shift

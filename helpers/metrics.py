@@ -21,9 +21,15 @@ class FaceFeatures(nn.Module):
         self.config = dict(cardinalities=tuple(cardinalities), width=width, features=features)
         widths = [width, width * 2, width * 4, width * 4]
         body, c = [], 3
-        for w in widths:                                        # 64 → 32 → 16 → 8 → 4
-            body += [nn.Conv2d(c, w, 3, stride=2, padding=1), nn.GroupNorm(8, w), nn.SiLU(),
-                     nn.Conv2d(w, w, 3, padding=1), nn.GroupNorm(8, w), nn.SiLU()]
+        for w in widths:  # 64 → 32 → 16 → 8 → 4
+            body += [
+                nn.Conv2d(c, w, 3, stride=2, padding=1),
+                nn.GroupNorm(8, w),
+                nn.SiLU(),
+                nn.Conv2d(w, w, 3, padding=1),
+                nn.GroupNorm(8, w),
+                nn.SiLU(),
+            ]
             c = w
         self.body = nn.Sequential(*body)
         self.features = nn.Linear(c * 16, features)
@@ -46,13 +52,15 @@ def extract(network: nn.Module, images: Tensor, batch: int = 250) -> Tensor:
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2(Σ_a Σ_b)^½) of two feature sets (N, F), (M, F) (Heusel et al. 2017, eq. 6).
+    """‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2(Σ_a Σ_b)^½) of features (N, F), (M, F) (Heusel et al. 2017, eq. 6).
 
     Raises ValueError for fewer samples than features, where the covariance has no full rank.
     """
     if min(len(a), len(b)) <= a.shape[1]:
-        raise ValueError(f"A Fréchet distance in {a.shape[1]} features needs more than {a.shape[1]} samples "
-                         f"on each side, not {len(a)} and {len(b)}.")
+        raise ValueError(
+            f"A Fréchet distance in {a.shape[1]} features needs more than {a.shape[1]} samples "
+            f"on each side, not {len(a)} and {len(b)}."
+        )
     a, b = a.double(), b.double()
     mean = (a.mean(0) - b.mean(0)).square().sum()
     s_a, s_b = torch.cov(a.T), torch.cov(b.T)
@@ -64,15 +72,19 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 def bootstrap(statistic, *samples: Tensor, repeats: int = 200, level: float = 0.95, seed: int = 0):
     """(low, high) of statistic(*samples) when the rows of every sample are drawn again with replacement."""
     generator = torch.Generator().manual_seed(seed)
-    values = torch.tensor([
-        statistic(*(s[torch.randint(len(s), (len(s),), generator=generator)] for s in samples))
-        for _ in range(repeats)], dtype=torch.float64)
+    values = torch.tensor(
+        [
+            statistic(*(s[torch.randint(len(s), (len(s),), generator=generator)] for s in samples))
+            for _ in range(repeats)
+        ],
+        dtype=torch.float64,
+    )
     edge = (1 - level) / 2
     return float(values.quantile(edge)), float(values.quantile(1 - edge))
 
 
 def nearest(a: Tensor, b: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
-    """For each row of a (N, …): root-mean-square distance (N,) to its nearest in b (M, …), and its index (N,)."""
+    """Root-mean-square distance (N,) of each a (N, …) to its nearest in b (M, …), and its index (N,)."""
     b = b.flatten(1).float()
     found = [torch.cdist(part.flatten(1).float(), b).min(dim=1) for part in a.split(batch)]
     scale = b.shape[1] ** 0.5

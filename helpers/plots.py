@@ -17,10 +17,18 @@ def style() -> None:
     """Sets matplotlib's defaults for the course: colours, sizes, no boxes around pictures."""
     import matplotlib.pyplot as plt
 
-    plt.rcParams.update({
-        "figure.dpi": DPI, "savefig.dpi": DPI, "axes.prop_cycle": plt.cycler(color=COLORS), "font.size": 10,
-        "axes.spines.top": False, "axes.spines.right": False, "figure.constrained_layout.use": True,
-        "image.interpolation": "nearest"})
+    plt.rcParams.update(
+        {
+            "figure.dpi": DPI,
+            "savefig.dpi": DPI,
+            "axes.prop_cycle": plt.cycler(color=COLORS),
+            "font.size": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "figure.constrained_layout.use": True,
+            "image.interpolation": "nearest",
+        }
+    )
 
 
 def to_pixels(image: Tensor):
@@ -29,10 +37,14 @@ def to_pixels(image: Tensor):
 
 
 def show_images(
-    images: Tensor | Sequence[Tensor], titles: Sequence[str] | None = None, columns: int = 8, side: float = 1.1,
-    title: str | None = None, show: bool = True,
+    images: Tensor | Sequence[Tensor],
+    titles: Sequence[str] | None = None,
+    columns: int = 8,
+    side: float = 1.1,
+    title: str | None = None,
+    show: bool = True,
 ):
-    """A grid of images (N, C, H, W) in [−1, 1], `side` inches each, with a line above each if titles are given."""
+    """A grid of images (N, C, H, W) in [−1, 1], `side` inches each, with a title above each if given."""
     import matplotlib.pyplot as plt
 
     columns = min(columns, len(images))
@@ -41,7 +53,9 @@ def show_images(
     fig, axes = plt.subplots(rows, columns, figsize=(columns * side, height), dpi=DPI, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
-    for i, (ax, image) in enumerate(zip(axes.flat, images)):    # the last row may have empty places
+    for i, (ax, image) in enumerate(
+        zip(axes.flat, images, strict=False)
+    ):  # the last row may have empty places
         ax.imshow(to_pixels(image), cmap="gray", vmin=0, vmax=1)
         if titles:
             ax.set_title(titles[i], fontsize=9, pad=2)
@@ -55,15 +69,23 @@ def show_images(
 
 def filmstrip(images: Sequence[Tensor], titles: Sequence[str], rows: int = 1, **options):
     """Pictures of one thing changing, in one row, or row after row where `rows` is more."""
-    return show_images(torch.stack([i.squeeze(0) if i.ndim == 4 else i for i in images]), titles,
-                       columns=math.ceil(len(images) / rows), **options)
+    return show_images(
+        torch.stack([i.squeeze(0) if i.ndim == 4 else i for i in images]),
+        titles,
+        columns=math.ceil(len(images) / rows),
+        **options,
+    )
 
 
-def scatter(points: Sequence[Tensor], titles: Sequence[str], limit: float = 2.5, side: float = 1.8, color=COLORS[0]):
-    """Clouds of points (N, 2) side by side on equal axes from −limit to limit; the axes come back to draw on."""
+def scatter(
+    points: Sequence[Tensor], titles: Sequence[str], limit: float = 2.5, side: float = 1.8, color=COLORS[0]
+):
+    """Clouds of points (N, 2) side by side, each on axes from −limit to limit; returns the axes."""
     import matplotlib.pyplot as plt
 
-    fig, axes = plt.subplots(1, len(points), figsize=(side * len(points), side + 0.25), dpi=DPI, squeeze=False)
+    fig, axes = plt.subplots(
+        1, len(points), figsize=(side * len(points), side + 0.25), dpi=DPI, squeeze=False
+    )
     for ax, cloud, title in zip(axes[0], points, titles, strict=True):
         ax.scatter(*cloud.detach().cpu().T, s=2, color=color, alpha=0.5, linewidths=0)
         ax.set(xlim=(-limit, limit), ylim=(-limit, limit), xticks=[], yticks=[], aspect="equal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -31,9 +32,9 @@ def timesteps(steps: int, count: int, spacing: str = "uniform") -> list[int]:
         raise ValueError(f"There is no spacing '{spacing}'; choose 'uniform' or 'quadratic'.")
     u = torch.linspace(0, 1, count + 1, dtype=torch.float64) ** (2 if spacing == "quadratic" else 1)
     rising = (u * steps).round().long().tolist()
-    for i in range(1, count + 1):               # rounding must not repeat a step …
+    for i in range(1, count + 1):  # rounding must not repeat a step …
         rising[i] = max(rising[i], rising[i - 1] + 1)
-    for i in range(count, -1, -1):              # … nor push one beyond T
+    for i in range(count, -1, -1):  # … nor push one beyond T
         rising[i] = min(rising[i], steps - count + i)
     return rising[::-1]
 
@@ -73,7 +74,7 @@ def step(
     r = signal_t * noise_s / (signal_s * noise_t)
     n = eta * noise_s * (1 - r**2).sqrt()
     mean = signal_s * x0 + (noise_s**2 - n**2).sqrt() * eps
-    if (noise_s == 0).all():                                    # the last step adds no noise
+    if (noise_s == 0).all():  # the last step adds no noise
         return mean
     if z is None:
         raise ValueError("A step with η > 0 needs the noise z.")
@@ -112,9 +113,7 @@ def sample(
 
 def last(states: Iterable):
     """The last item of an iterator, for those who want the result and not the way."""
-    item = None
-    for item in states:
-        pass
-    if item is None:
+    end = deque(states, maxlen=1)
+    if not end:
         raise ValueError("There was no step to take: the walk is empty.")
-    return item
+    return end[0]

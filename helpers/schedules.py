@@ -39,8 +39,9 @@ class Schedule:
     def alphas_cumprod(self) -> Tensor:
         """ᾱ_t, shape (T+1,), ᾱ_0 = 1 (DDPM, eq. 4); only for variance-preserving tables."""
         if not self.variance_preserving:
-            raise AttributeError(f"'{self.name}' does not preserve variance, so it has no ᾱ and no β; "
-                                 "use signal and noise.")
+            raise AttributeError(
+                f"'{self.name}' does not preserve variance, so it has no ᾱ and no β; use signal and noise."
+            )
         return self.signal**2
 
     @property
@@ -124,7 +125,7 @@ def shift(schedule: Schedule, log_snr: float) -> Schedule:
     −2·ln 2 for each doubling.
     """
     a = schedule.alphas_cumprod[1:]
-    odds = a * math.exp(log_snr)            # ᾱ·e^s / (ᾱ·e^s + 1 − ᾱ) is the logistic of log SNR + s
+    odds = a * math.exp(log_snr)  # ᾱ·e^s / (ᾱ·e^s + 1 − ᾱ) is the logistic of log SNR + s
     return from_alphas_cumprod(odds / (odds + 1 - a), f"{schedule.name} shifted by {log_snr:.2f}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import warnings
 import zipfile
@@ -31,7 +32,7 @@ def batch_indices(n: int, batch: int, step: int, seed: int) -> Tensor:
     first = step * batch
     epochs = range(first // n, (first + batch - 1) // n + 1)
     order = [torch.randperm(n, generator=torch.Generator().manual_seed(seed * 100_003 + e)) for e in epochs]
-    return torch.cat(order)[first - epochs[0] * n:][:batch]
+    return torch.cat(order)[first - epochs[0] * n :][:batch]
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
@@ -78,7 +79,7 @@ def load_state(path: Path) -> dict | None:
     for candidate in (path, previous(path)):
         if candidate.exists():
             try:
-                with zipfile.ZipFile(candidate) as parts:       # torch.load does not compare checksums
+                with zipfile.ZipFile(candidate) as parts:  # torch.load does not compare checksums
                     if parts.testzip() is not None:
                         raise zipfile.BadZipFile
                 return torch.load(candidate, map_location="cpu", weights_only=True)
@@ -86,8 +87,10 @@ def load_state(path: Path) -> dict | None:
                 damaged.append(candidate.name)
                 warnings.warn(f"The checkpoint {candidate} is damaged and was not used.", stacklevel=2)
     if damaged:
-        raise RuntimeError(f"No whole checkpoint is left ({', '.join(damaged)} damaged): delete them in "
-                           f"{path.parent} to train from the start.")
+        raise RuntimeError(
+            f"No whole checkpoint is left ({', '.join(damaged)} damaged): delete them in "
+            f"{path.parent} to train from the start."
+        )
     return None
 
 
@@ -139,13 +142,15 @@ def fit(
     if checkpoint is not None and (state := load_state(Path(checkpoint))) is not None:
         if state["recipe"] != recipe:
             changed = [k for k in recipe if state["recipe"].get(k) != recipe[k]]
-            raise ValueError(f"{checkpoint} was begun with another {', '.join(changed)}: "
-                             "ask for the same again, or delete it to start anew.")
+            raise ValueError(
+                f"{checkpoint} was begun with another {', '.join(changed)}: "
+                "ask for the same again, or delete it to start anew."
+            )
         network.load_state_dict(state["network"])
         average.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
         generator.set_state(state["generator"][rank])
-        torch.set_rng_state(state["random"][rank])              # dropout draws from the global state
+        set_random_state(state["random"][rank], device)
         done = state["step"]
     model, optimizer = accelerator.prepare(network, optimizer)
     run = torch.compile(model) if compile else model
@@ -156,10 +161,12 @@ def fit(
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             value = loss(run, items, generator)
         number = float(accelerator.reduce(value.detach().float(), reduction="mean"))
-        if not torch.isfinite(torch.tensor(number)):
-            kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was asked for"
-            raise FloatingPointError(f"The loss became {number} at step {step}, so training stopped; {kept}. "
-                                     "Try a lower learning rate.")
+        if not math.isfinite(number):
+            kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was kept"
+            raise FloatingPointError(
+                f"The loss became {number} at step {step}, so training stopped; {kept}. "
+                "Try a lower learning rate."
+            )
         now = learning_rate(step, steps, rate, warmup)
         for group in optimizer.param_groups:
             group["lr"] = now
@@ -169,15 +176,37 @@ def fit(
         optimizer.zero_grad()
         update_ema(average, network, step, ema)
         if checkpoint is not None and (step % every == 0 or step == until):
-            random = gather_object([torch.get_rng_state()])
+            random = gather_object([random_state(device)])
             generators = gather_object([generator.get_state()])
             if accelerator.is_main_process:
-                save_state(Path(checkpoint), dict(
-                    recipe=recipe, step=step, network=network.state_dict(), ema=average.state_dict(),
-                    optimizer=optimizer.state_dict(), random=random, generator=generators))
+                save_state(
+                    Path(checkpoint),
+                    dict(
+                        recipe=recipe,
+                        step=step,
+                        network=network.state_dict(),
+                        ema=average.state_dict(),
+                        optimizer=optimizer.state_dict(),
+                        random=random,
+                        generator=generators,
+                    ),
+                )
         yield Step(step, number, now, average)
-    if done >= until:                                           # nothing was left to do: say how it stands
+    if done >= until:  # nothing was left to do: say how it stands
         yield Step(done, float("nan"), 0.0, average)
+
+
+def random_state(device: torch.device) -> list[Tensor]:
+    """The global random states from which dropout draws: the CPU's, and the GPU's where there is one."""
+    gpu = [] if device.type == "cpu" else [torch.get_device_module(device).get_rng_state()]
+    return [torch.get_rng_state(), *gpu]
+
+
+def set_random_state(states: list[Tensor], device: torch.device) -> None:
+    """Puts back what `random_state` took; a run begun on the CPU goes on with a GPU's own state."""
+    torch.set_rng_state(states[0])
+    if device.type != "cpu" and len(states) > 1:
+        torch.get_device_module(device).set_rng_state(states[1])
 
 
 def move(items, device, form=torch.preserve_format):

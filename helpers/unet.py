@@ -69,7 +69,8 @@ class UNet(nn.Module):
                 self.down.append(Downsample(c))
                 skips.append(c)
         self.middle = nn.ModuleList(
-            [residual(c, c), SelfAttention(c, heads) if attention else nn.Identity(), residual(c, c)])
+            [residual(c, c), SelfAttention(c, heads) if attention else nn.Identity(), residual(c, c)]
+        )
         for level, width in reversed(list(enumerate(widths))):
             for _ in range(blocks + 1):
                 self.up.append(nn.ModuleList([residual(c + skips.pop(), width), attend(level)]))
@@ -77,13 +78,14 @@ class UNet(nn.Module):
             if level > 0:
                 self.up.append(Upsample(c))
         self.last = nn.Sequential(
-            group_norm(c), nn.SiLU(), zero(nn.Conv2d(c, out_channels * patch**2, 3, padding=1)))
+            group_norm(c), nn.SiLU(), zero(nn.Conv2d(c, out_channels * patch**2, 3, padding=1))
+        )
 
     def forward(
         self, x: Tensor, t: Tensor, attributes: Tensor | None = None, image: Tensor | None = None
     ) -> Tensor:
         x, e = self.look(x, t, attributes, image)
-        x = self.first(x)                                       # (B, widths[0], H/patch, W/patch)
+        x = self.first(x)  # (B, widths[0], H/patch, W/patch)
         skips = [x]
         for stage in self.down:
             x = stage(x) if isinstance(stage, Downsample) else stage[1](stage[0](x, e))
@@ -94,15 +96,16 @@ class UNet(nn.Module):
                 x = stage(x)
             else:
                 x = stage[1](stage[0](torch.cat([x, skips.pop()], dim=1), e))
-        return F.pixel_shuffle(self.last(x), self.patch)        # (B, out_channels, H, W)
+        return F.pixel_shuffle(self.last(x), self.patch)  # (B, out_channels, H, W)
 
     def look(self, x, t, attributes, image) -> tuple[Tensor, Tensor]:
         """Checks the input; the picture as the first convolution sees it, and the embedding (B, E)."""
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise ValueError(f"x must be (B, {self.channels}, H, W), not {tuple(x.shape)}.")
         if x.shape[2] % self.factor or x.shape[3] % self.factor:
-            raise ValueError(f"This U-Net needs sides divisible by {self.factor}, "
-                             f"not {x.shape[2]}×{x.shape[3]}.")
+            raise ValueError(
+                f"This U-Net needs sides divisible by {self.factor}, not {x.shape[2]}×{x.shape[3]}."
+            )
         e = self.time(sinusoidal_embedding(check_t(t, 10**9, len(x)), self.time[0].in_features))
         if self.attributes is not None:
             if attributes is None:
@@ -113,12 +116,16 @@ class UNet(nn.Module):
         elif attributes is not None:
             raise ValueError("This U-Net was built without attributes; it cannot follow any.")
         if (image is None) != (self.image_channels == 0):
-            raise ValueError(f"This U-Net sees {self.image_channels} extra image channels: "
-                             f"image is {'missing' if image is None else 'given'}.")
+            raise ValueError(
+                f"This U-Net sees {self.image_channels} extra image channels: "
+                f"image is {'missing' if image is None else 'given'}."
+            )
         if image is not None:
             if image.shape != (len(x), self.image_channels, *x.shape[2:]):
-                raise ValueError(f"The extra image must be ({len(x)}, {self.image_channels}, "
-                                 f"{x.shape[2]}, {x.shape[3]}), not {tuple(image.shape)}.")
+                raise ValueError(
+                    f"The extra image must be ({len(x)}, {self.image_channels}, "
+                    f"{x.shape[2]}, {x.shape[3]}), not {tuple(image.shape)}."
+                )
             x = torch.cat([x, image], dim=1)
         return F.pixel_unshuffle(x, self.patch), e
 

@@ -23,8 +23,9 @@ def slide(draw: Callable, **sliders):
         low, high, start = spec if len(spec) == 3 else (*spec, spec[0])
         if isinstance(low, int) and isinstance(high, int) and isinstance(start, int):
             return w.IntSlider(start, low, high, description=name, continuous_update=False)
-        return w.FloatSlider(start, min=low, max=high, step=(high - low) / 100, description=name,
-                             continuous_update=False)
+        return w.FloatSlider(
+            start, min=low, max=high, step=(high - low) / 100, description=name, continuous_update=False
+        )
 
     box = w.interactive(draw, **{name: widget(name, spec) for name, spec in sliders.items()})
     box.layout.width = "100%"

@@ -1,6 +1,8 @@
 """Trains a checkpoint of the course: python -m tools.checkpoints NAME (resumes after a kill)."""
 
 import argparse
+import json
+import math
 import platform
 import time
 from pathlib import Path
@@ -9,10 +11,15 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from helpers.checkpoints import save_model
+from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, save_model, write_card
 from helpers.data import DATA, load_faces
-from helpers.metrics import FaceFeatures, extract
+from helpers.diffusion import Denoiser, diffusion_loss
+from helpers.guidance import drop_attributes, guide
+from helpers.metrics import FaceFeatures, bootstrap, extract, frechet_distance, nearest
+from helpers.samplers import last, pairs, sample, timesteps
+from helpers.schedules import make_schedule
 from helpers.train import fit
+from helpers.unet import UNet
 
 BUILD = DATA.parent / "build" / "training"
 
@@ -30,7 +37,7 @@ def train(name: str, network, data, loss, **recipe):
     start, mean, before = time.perf_counter(), None, time_spent(checkpoint)
     bar = tqdm(total=recipe["steps"], desc=name, smoothing=0.02)
     for step in fit(network, data, loss, checkpoint=checkpoint, **recipe):
-        if step.loss == step.loss:                              # nan says that nothing was left to do
+        if step.loss == step.loss:  # nan says that nothing was left to do
             mean = step.loss if mean is None else 0.99 * mean + 0.01 * step.loss
             bar.set_postfix(loss=f"{mean:.4f}", rate=f"{step.rate:.1e}", refresh=False)
         bar.update(step.step - bar.n)
@@ -61,25 +68,160 @@ def face_features() -> None:
     torch.manual_seed(0)
     data, valid = load_faces("embedded", "train"), load_faces("embedded", "valid")
     network = FaceFeatures(data.cardinalities, width=24)
-    recipe = dict(steps=1200, batch=64, rate=2e-3, warmup=100, ema=0.99, seed=0, bf16=True, channels_last=True)
+    recipe = dict(
+        steps=1200, batch=64, rate=2e-3, warmup=100, ema=0.99, seed=0, bf16=True, channels_last=True
+    )
 
     def loss(network, batch, generator):
-        guesses, truths = network(nudge(batch["image"], generator), classify=True), batch["attributes"].T
+        guesses, truths = (network(nudge(batch["image"], generator), classify=True), batch["attributes"].T)
         return sum(map(F.cross_entropy, guesses, truths)) / len(truths)
 
     network, seconds = train("face-features", network, data, loss, **recipe)
     network.scale.copy_(extract(network, data.images).var(0).mean().sqrt())
     with torch.no_grad():
         logits = network(valid.images, classify=True)
-    accuracy = {n: round(float((guess.argmax(1) == valid.column(n)).float().mean()), 4)
-                for n, guess in zip(data.names, logits)}
-    save_model("face-features", network, dict(
-        recipe=recipe, data="embedded faces, train", names=data.names, values=data.values,
-        seconds=round(seconds), device=device_name(), accuracy=accuracy, n=len(valid)))
+    accuracy = {
+        n: round(float((guess.argmax(1) == valid.column(n)).float().mean()), 4)
+        for n, guess in zip(data.names, logits, strict=True)
+    }
+    save_model(
+        "face-features",
+        network,
+        dict(
+            recipe=recipe,
+            data="embedded faces, train",
+            names=data.names,
+            values=data.values,
+            seconds=round(seconds),
+            device=device_name(),
+            accuracy=accuracy,
+            n=len(valid),
+        ),
+    )
     print(accuracy)
 
 
-RECIPES = {"face-features": face_features}
+# Chosen in benchmarks/candidates.md; later sessions build on it, so it stays as it is.
+FACE_UNET = dict(widths=(48, 96, 128), patch=2)
+FACE_SCHEDULE = dict(name="cosine", steps=1000, log_snr_shift=-2 * math.log(2))
+
+
+def ddpm_faces() -> None:
+    """The face model of the course: 64×64, v-prediction, conditional on attributes; any may be open."""
+    torch.manual_seed(0)
+    data = load_faces("embedded", "train")
+    network = UNet(attributes=data.cardinalities, **FACE_UNET)
+    schedule = make_schedule(**FACE_SCHEDULE)
+    recipe = dict(
+        steps=7000, batch=32, rate=2e-3, warmup=200, ema=0.999, seed=0, bf16=True, channels_last=True
+    )
+
+    def loss(network, batch, generator):
+        attributes = drop_attributes(batch["attributes"], generator=generator)
+        return diffusion_loss(
+            Denoiser(network, schedule, "v"), batch["image"], generator, attributes=attributes
+        )
+
+    network, seconds = train("ddpm-faces", network, data, loss, **recipe)
+    card = dict(
+        recipe=recipe,
+        data="10,000 drawn faces (embedded, train)",
+        schedule=FACE_SCHEDULE,
+        target="v",
+        names=data.names,
+        values=data.values,
+        steps=recipe["steps"],
+        seed=0,
+        seconds=round(seconds),
+        device=device_name(),
+    )
+    save_model("ddpm-faces", network, card)
+    measure("ddpm-faces")
+
+
+@torch.no_grad()
+def draw(predict, schedule, n: int, steps: int, seed: int, device="cpu", batch: int = 50, **condition):
+    """n faces (n, 3, 64, 64) in [−1, 1] by DDIM with η = 0; conditions have n rows; bf16 on the CPU."""
+    generator, walk, parts = (
+        torch.Generator().manual_seed(seed),
+        pairs(timesteps(schedule.steps, steps)),
+        [],
+    )
+    for first in tqdm(range(0, n, batch), f"{n} faces, {steps} steps", mininterval=5):
+        x = torch.randn(min(batch, n - first), 3, 64, 64, generator=generator).to(device)
+        asked = {k: v[first : first + batch].to(device) for k, v in condition.items()}
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            end = last(sample(predict, schedule, x.to(memory_format=torch.channels_last), walk, **asked))
+        parts.append(end.x.float().clamp(-1, 1).cpu())
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def obedience(predict, schedule, features, faces, **options) -> dict:
+    """How many of the attributes asked for a classifier finds in the picture, guided with scale 2."""
+    asked = faces.attributes.long()
+    images = draw(guide(predict, 2.0), schedule, len(asked), 20, 0, attributes=asked, **options)
+    guesses = torch.stack([g.argmax(1) for g in features(images, classify=True)], 1)  # (N, A)
+    return dict(
+        n=len(asked),
+        steps=20,
+        guidance=2.0,
+        seed=0,
+        judge="face-features",
+        attributes=float((guesses == asked).float().mean()),
+        all_right=float((guesses == asked).all(1).float().mean()),
+    )
+
+
+def scores(predict, n: int = 1000, steps: int = 50, seed: int = 0, device="cpu") -> dict:
+    """What a face model's card tells of its quality: distance, copying, obedience."""
+    schedule, features = predict.schedule, load_model("face-features")
+    data, test = load_faces("embedded", "train"), load_faces("embedded", "test")
+    seen, unseen = (test.take(torch.where(test.unseen == u)[0][:200]) for u in (False, True))
+    reference = extract(features, data.images)
+    real = extract(features, load_faces("embedded", "valid").images)
+    images = draw(predict, schedule, n, steps, seed, device)
+    fake = extract(features, images)
+    small = dict(n=200, steps=10, seed=seed)
+    few = extract(features, draw(predict, schedule, **small, device=device))
+    near, near_real = nearest(images, data.images)[0], nearest(seen.images, data.images)[0]
+    return dict(
+        fd=dict(
+            n=n,
+            steps=steps,
+            seed=seed,
+            value=frechet_distance(fake, reference),
+            interval=bootstrap(frechet_distance, fake, reference, repeats=100),
+            floor=frechet_distance(real[:n], reference),
+            reference="10,000 training faces",
+        ),
+        fd_small=dict(**small, value=frechet_distance(few, reference)),
+        copying=dict(
+            what="root mean square distance to the nearest training face, pixels in [−1, 1]",
+            n=n,
+            samples=quantiles(near),
+            test_faces=quantiles(near_real),
+        ),
+        obedience=dict(
+            seen=obedience(predict, schedule, features, seen, device=device),
+            unseen=obedience(predict, schedule, features, unseen, device=device),
+        ),
+    )
+
+
+def quantiles(values: torch.Tensor) -> dict:
+    return {f"{q:g}": round(float(values.quantile(q)), 4) for q in (0.01, 0.05, 0.5)}
+
+
+def measure(name: str) -> None:
+    """Writes the scores of a trained model into its card."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    card = load_card(name) | scores(load_denoiser(name, device), device=device)
+    write_card(FOLDER / name, card)
+    print(json.dumps({k: card[k] for k in ("fd", "fd_small", "copying", "obedience")}, indent=1))
+
+
+RECIPES = {"face-features": face_features, "ddpm-faces": ddpm_faces}
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,18 +131,13 @@ def _watch_memory(pid, record):
 
     def watch():
         kernel = psutil.Process(pid)
-        while True:
-            family = [kernel, *kernel.children(recursive=True)]
-            record.peak = max(record.peak, sum(p.memory_info().rss for p in family))
+        while kernel.is_running():
+            with suppress(psutil.NoSuchProcess):  # a child that has just ended
+                family = [kernel, *kernel.children(recursive=True)]
+                record.peak = max(record.peak, sum(p.memory_info().rss for p in family))
             time.sleep(0.2)
 
-    def until_gone():
-        try:
-            watch()
-        except psutil.NoSuchProcess:
-            pass
-
-    threading.Thread(target=until_gone, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _freeze_widgets(cell, client):

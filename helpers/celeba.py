@@ -1,0 +1,174 @@
+"""CelebA and CelebA-HQ from a folder in the official layout, from a Hub mirror, or through torchvision."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .pictures import Faces, square, to_tensor
+
+SPLITS = ("train", "valid", "test")
+HUB = {  # repository, columns of the picture and its text, our split → theirs, None where there is none
+    "celeba": ("flwrlabs/celeba", "image", None, {"train": "train", "valid": "valid", "test": "test"}),
+    "celeba-hq": ("Ryan-sjtu/celebahq-caption", "image", "text", {"train": "train"}),
+}
+# The crop of the DDIM paper's code for CelebA 64×64: 128×128 around (89, 121) of the aligned 178×218.
+CELEBA_CROP = (25, 57, 153, 185)
+
+
+class NotFound(Exception):
+    """This source does not have the data; the next one may."""
+
+
+def sources(name: str, folder: Path, split: str, size: int, limit: int | None) -> list:
+    """Where the faces may be had, in order: pairs of what it is called and a call that may raise NotFound."""
+    found = [
+        (f"the folder {folder}", lambda: _folder(name, folder, split, size, limit)),
+        (f"the Hub mirror {HUB[name][0]}", lambda: _hub(name, split, size, limit)),
+    ]
+    if name == "celeba":
+        found.append(("torchvision's download", lambda: _torchvision(folder, split, size, limit)))
+    return found
+
+
+def _folder(name, folder, split, size, limit) -> Faces:
+    """CelebA in the official layout, or a folder of CelebA-HQ pictures with captions."""
+    if not folder.is_dir():
+        raise NotFound("it does not exist")
+    return (_celeba_folder if name == "celeba" else _celebahq_folder)(folder, split, size, limit)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of an official text file, Windows line ends or not."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path.name} is missing in {path.parent}: CelebA needs it beside "
+            "img_align_celeba; it comes with the official download."
+        )
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def _celeba_folder(folder, split, size, limit) -> Faces:
+    pictures = folder / "img_align_celeba"
+    if not pictures.is_dir():
+        raise NotFound("it has no img_align_celeba")
+    count, header, *rows = _lines(folder / "list_attr_celeba.txt")
+    names, rows = tuple(header.split()), [row.split() for row in rows if row.strip()]
+    if not count.strip().isdigit() or int(count) != len(rows):
+        raise ValueError(
+            f"list_attr_celeba.txt says {count.strip()} pictures but lists {len(rows)}: "
+            "it was cut off or changed; fetch it again."
+        )
+    if any(len(row) != len(names) + 1 for row in rows):
+        raise ValueError(f"list_attr_celeba.txt has a line without {len(names)} values: fetch it again.")
+    part = dict(line.split() for line in _lines(folder / "list_eval_partition.txt") if line.strip())
+    wanted = str(SPLITS.index(split))
+    rows = [row for row in rows if part.get(row[0]) == wanted]
+    there = {entry.name for entry in os.scandir(pictures)}
+    have = [row for row in rows if row[0] in there]
+    if len(have) < len(rows):
+        print(
+            f"{len(rows) - len(have):,} of the {len(rows):,} {split} pictures are not in {pictures}; "
+            "the others are used."
+        )
+    if not have:
+        raise NotFound(f"img_align_celeba has no picture of the {split} partition")
+    have = have[:limit]
+    return Faces(
+        "celeba",
+        split,
+        to_tensor([_read(pictures / row[0], size, CELEBA_CROP) for row in have]),
+        torch.tensor([[int(v) > 0 for v in row[1:]] for row in have], dtype=torch.int8),
+        names,
+        {n: (False, True) for n in names},
+        [],
+        tuple(row[0] for row in have),
+    )
+
+
+def _celebahq_folder(folder, split, size, limit) -> Faces:
+    """Pictures in images_1024/ named by CelebA number, captions in captions_celebahq.tsv(.gz)."""
+    import pandas as pd
+
+    table = next((p for p in sorted(folder.glob("captions_celebahq.tsv*"))), None)
+    if table is None or not (folder / "images_1024").is_dir():
+        raise NotFound("it has no images_1024 beside captions_celebahq.tsv")
+    captions = dict(pd.read_csv(table, sep="\t")[["orig_file", "caption"]].itertuples(index=False))
+    every = sorted((folder / "images_1024").glob("*.jpg"))
+    # CelebA-HQ has no official split: one picture in ten, by its number, is held out for each of two
+    kinds = {0: "valid", 1: "test"}
+    paths = [p for p in every if kinds.get(int(p.stem) % 10, "train") == split][:limit]
+    if not paths:
+        raise NotFound(f"images_1024 has no picture for the {split} split")
+    return Faces(
+        "celeba-hq",
+        split,
+        to_tensor([_read(p, size) for p in paths]),
+        torch.zeros(len(paths), 0, dtype=torch.int8),
+        (),
+        {},
+        [[captions[p.name]] if p.name in captions else [] for p in paths],
+        tuple(p.name for p in paths),
+    )
+
+
+def _read(path: Path, size: int, crop=None) -> np.ndarray:
+    try:
+        image = Image.open(path)
+        return square(image.crop(crop) if crop and image.size == (178, 218) else image, size)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a picture ({error}): it is damaged; fetch it again."
+        ) from None
+
+
+def _hub(name, split, size, limit) -> Faces:
+    """A mirror on the Hugging Face Hub, streamed: only the pictures asked for are fetched."""
+    from datasets import load_dataset
+
+    repository, image, text, splits = HUB[name]
+    if split not in splits:
+        raise NotFound(f"it has no {split} split")
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise NotFound("HF_HUB_OFFLINE=1 forbids the network")
+    try:
+        stream = load_dataset(repository, split=splits[split], streaming=True)
+        rows = list(stream.take(limit) if limit else stream)
+    except Exception as error:  # the Hub client raises many kinds; the reader is told which
+        raise NotFound(f"{type(error).__name__}") from error
+    return from_rows(name, split, rows, size, image, text)
+
+
+def from_rows(source: str, split: str, rows: list[dict], size: int, image: str, text: str | None) -> Faces:
+    """Faces from rows of a `datasets` table: pictures, boolean columns as attributes, one text column."""
+    names = tuple(k for k, v in rows[0].items() if isinstance(v, bool))
+    crop = CELEBA_CROP if source == "celeba" else None
+    pictures = [
+        square(r[image].crop(crop) if crop and r[image].size == (178, 218) else r[image], size) for r in rows
+    ]
+    return Faces(
+        source,
+        split,
+        to_tensor(pictures),
+        torch.tensor([[r[n] for n in names] for r in rows], dtype=torch.int8).view(len(rows), len(names)),
+        names,
+        {n: (False, True) for n in names},
+        [[r[text]] for r in rows] if text else [],
+        tuple(range(len(rows))),
+    )
+
+
+def _torchvision(folder, split, size, limit) -> Faces:
+    from torchvision.datasets import CelebA
+
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise NotFound("HF_HUB_OFFLINE=1 forbids the network")
+    try:
+        CelebA(folder.parent, split=split, download=True)  # puts the official layout into …/celeba
+    except Exception as error:  # the Drive link fails in many ways; the reader is told which
+        raise NotFound(f"{type(error).__name__}") from error
+    return _celeba_folder(folder.parent / "celeba", split, size, limit)

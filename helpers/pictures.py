@@ -1,0 +1,126 @@
+"""Pictures as tensors: a set of faces with what is known of them, and any picture of one's own."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Pictures with what is known of them; `faces[indices]` is a batch for training.
+
+    pixels: uint8 (N, 3, size, size). attributes: int8 (N, A), column a holding a position in
+    values[names[a]]; for CelebA's attributes that is 0 = no, 1 = yes. captions: N lists of sentences.
+    """
+
+    source: str
+    split: str
+    pixels: Tensor
+    attributes: Tensor
+    names: tuple[str, ...]
+    values: dict[str, tuple]
+    captions: list[list[str]]
+    ids: tuple
+    unseen: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index) -> dict[str, Tensor]:
+        """{'image': float in [−1, 1], 'attributes': long} of one index, a slice or a tensor of indices."""
+        return {"image": self.pixels[index].float() / 127.5 - 1, "attributes": self.attributes[index].long()}
+
+    @property
+    def images(self) -> Tensor:
+        """All pictures as floats in [−1, 1], (N, 3, size, size)."""
+        return self.pixels.float() / 127.5 - 1
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """How many values each attribute has, (A,)."""
+        return tuple(len(self.values[name]) for name in self.names)
+
+    def column(self, name: str) -> Tensor:
+        """The values (N,) of the attribute `name`, as positions in values[name]."""
+        return self.attributes[:, self.position(name)].long()
+
+    def position(self, name: str) -> int:
+        if name not in self.names:
+            raise ValueError(f"There is no attribute '{name}'; these faces have {', '.join(self.names)}.")
+        return self.names.index(name)
+
+    def ask(self, count: int = 1, **wanted) -> Tensor:
+        """A condition (count, A): the wanted values, e.g. Eyeglasses=True; all else is left open (−1)."""
+        row = torch.full((len(self.names),), -1, dtype=torch.long)
+        for name, value in wanted.items():
+            choices = self.values[name] if name in self.values else ()
+            place = self.position(name)
+            if value not in choices:
+                raise ValueError(f"{name} can be {', '.join(map(str, choices))}, not {value}.")
+            row[place] = choices.index(value)
+        return row.expand(count, -1).clone()
+
+    def describe(self, index: int) -> dict:
+        """The attributes of one face in words."""
+        return {n: self.values[n][int(v)] for n, v in zip(self.names, self.attributes[index], strict=True)}
+
+    def take(self, indices) -> Faces:
+        """The faces at these positions, in this order."""
+        indices = torch.as_tensor(indices)
+        return replace(
+            self,
+            pixels=self.pixels[indices],
+            attributes=self.attributes[indices],
+            captions=[self.captions[i] for i in indices.tolist()] if self.captions else [],
+            ids=tuple(self.ids[i] for i in indices.tolist()),
+            unseen=None if self.unseen is None else self.unseen[indices],
+        )
+
+
+def square(image: Image.Image, size: int) -> np.ndarray:
+    """The centre square of a picture, resized: uint8 (size, size, 3); transparency becomes white."""
+    if image.mode in ("RGBA", "LA", "P", "PA"):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
+    return np.asarray(image)
+
+
+def to_tensor(pictures: list[np.ndarray]) -> Tensor:
+    """uint8 arrays (H, W, 3) → one tensor uint8 (N, 3, H, W)."""
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+
+
+def load_picture(source, size: int = 64) -> Tensor:
+    """Any picture of one's own, a path or the bytes of a file: float (1, 3, size, size) in [−1, 1].
+
+    Raises ValueError for what cannot be read as a picture, FileNotFoundError for a missing file.
+    """
+    try:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        pixels = square(image, size)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no picture at {source}.") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        what = "These bytes" if isinstance(source, bytes) else source
+        raise ValueError(
+            f"{what} cannot be read as a picture ({error}): save it again as PNG or JPEG."
+        ) from None
+    return to_tensor([pixels]).float() / 127.5 - 1
+
+
+def photograph(size: int = 64) -> Tensor:
+    """The astronaut Eileen Collins (NASA, public domain): float (1, 3, size, size) in [−1, 1]."""
+    from skimage import data
+
+    return to_tensor([square(Image.fromarray(data.astronaut()[0:200, 124:324]), size)]).float() / 127.5 - 1
