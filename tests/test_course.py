@@ -90,9 +90,7 @@ def wheel(folder, name, version, *requires):
         file.writestr(f"{name}.py", "")
         head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         file.writestr(f"{info}/METADATA", head + needs)
-        file.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         file.writestr(f"{info}/RECORD", "")
 
 

@@ -46,8 +46,7 @@ def test_tables_are_those_of_diffusers(name):
 
     theirs = {
         "linear": DDPMScheduler(beta_schedule="linear", beta_start=1e-4, beta_end=0.02),
-        "scaled_linear": DDPMScheduler(
-            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+        "scaled_linear": DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
         "cosine": DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
     }[name]
     table = make_schedule(name)

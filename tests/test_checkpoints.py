@@ -1,0 +1,172 @@
+"""Trained models on disk: what comes back, and what is refused."""
+
+import json
+import os
+import re
+
+import pytest
+import torch
+
+from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, save_model, write_card
+from helpers.diffusion import Denoiser
+from helpers.metrics import FaceFeatures
+from helpers.schedules import make_schedule
+from helpers.unet import UNet
+
+CARD = dict(
+    data="ünseen faces", seconds=12, schedule=dict(name="cosine", steps=50, log_snr_shift=-1.5), target="v"
+)
+
+
+def tiny(seed=0, **options):
+    torch.manual_seed(seed)
+    network = UNet(widths=(8, 16), attention=(1,), heads=2, attributes=(2, 3), **options)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    return network
+
+
+@pytest.fixture
+def saved(tmp_path):
+    network = tiny()
+    save_model("tiny", network, CARD, folder=tmp_path)
+    return network, tmp_path
+
+
+def test_round_trip_in_half_precision(saved):
+    network, folder = saved
+    again = load_model("tiny", folder=folder)
+    assert isinstance(again, UNet) and not again.training
+    for (name, old), (twin, new) in zip(network.named_parameters(), again.named_parameters(), strict=True):
+        assert name == twin and new.dtype == torch.float32 and not new.requires_grad
+        assert ((old - new).abs() <= 2**-11 * old.abs() + 2**-25).all()  # 11 bits, rounded
+        assert not torch.equal(old, new)
+    assert (folder / "tiny" / "model.safetensors").stat().st_size < 2.6 * sum(
+        p.numel() for p in network.parameters()
+    )
+
+
+def test_round_trip_in_full_precision(tmp_path):
+    network = tiny(patch=2, out_channels=5, adaptive=False).eval()
+    save_model("exact", network, CARD, half=False, folder=tmp_path)
+    again = load_model("exact", folder=tmp_path)
+    x, t = torch.randn(2, 3, 8, 8), torch.tensor([3, 9])
+    a = torch.tensor([[0, 2], [-1, 1]])
+    assert torch.equal(again(x, t, a), network(x, t, a))
+
+
+def test_buffers_come_back_too(tmp_path):
+    network = FaceFeatures((2, 5), width=8)
+    network.scale.fill_(7.25)
+    save_model("features", network, {}, folder=tmp_path)
+    assert float(load_model("features", folder=tmp_path).scale) == 7.25
+
+
+def test_the_card_tells_what_is_there(saved):
+    network, folder = saved
+    card = load_card("tiny", folder)
+    assert card["name"] == "tiny" and card["network"] == "UNet" and card["data"] == "ünseen faces"
+    assert card["parameters"] == sum(p.numel() for p in network.parameters())
+    assert card["bytes"] == (folder / "tiny" / "model.safetensors").stat().st_size
+    assert card["schedule"] == CARD["schedule"] and card["config"]["widths"] == [8, 16]
+    assert "ünseen" in (folder / "tiny" / "card.json").read_text(encoding="utf-8")
+    assert sorted(p.name for p in (folder / "tiny").iterdir()) == ["card.json", "model.safetensors"]
+
+
+def test_load_denoiser(saved):
+    _, folder = saved
+    predict = load_denoiser("tiny", folder=folder)
+    table = make_schedule("cosine", 50, -1.5)
+    assert torch.equal(predict.schedule.signal, table.signal) and predict.target == "v"
+    by_hand = Denoiser(load_model("tiny", folder=folder), table, "v")
+    x, t, a = torch.randn(2, 3, 8, 8), torch.tensor([1, 50]), torch.tensor([[1, -1], [0, 2]])
+    for got, wanted in zip(predict(x, t, attributes=a), by_hand(x, t, attributes=a), strict=True):
+        assert torch.equal(got, wanted)
+    x0, eps = predict(x, t, attributes=a)
+    signal, noise = table.at(t, x)
+    assert torch.allclose(signal * x0 + noise * eps, x, atol=1e-4)
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_killed_while_saving(saved, monkeypatch, moment):
+    """Weights are replaced at once, then the card: no half file ever has a good name."""
+    network, folder = saved
+    real, calls = os.replace, []
+
+    def replace(a, b):
+        calls.append(b)
+        if len(calls) == moment:
+            raise KeyboardInterrupt
+        real(a, b)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        save_model("tiny", tiny(seed=1), CARD | dict(seconds=99), folder=folder)
+    assert load_card("tiny", folder)["seconds"] == 12
+    weight = load_model("tiny", folder=folder).first.weight
+    wanted = (network if moment == 1 else tiny(seed=1)).first.weight
+    assert torch.allclose(weight, wanted, atol=1e-2)
+
+
+# Bad input
+
+
+def test_unknown_name(saved):
+    _, folder = saved
+    for call in (load_card, load_model, load_denoiser):
+        with pytest.raises(FileNotFoundError, match="no checkpoint 'none'.*there: tiny.*NAME=none"):
+            call("none", folder=folder)
+    with pytest.raises(FileNotFoundError, match="there: none"):
+        load_card("tiny", folder / "elsewhere")
+
+
+def test_card_missing(saved):
+    _, folder = saved
+    (folder / "tiny" / "card.json").unlink()
+    with pytest.raises(FileNotFoundError, match="no checkpoint 'tiny'"):
+        load_model("tiny", folder=folder)
+
+
+@pytest.mark.parametrize("text", ["", '{"name": "tiny", "netw', "<html>"], ids=["empty", "half", "html"])
+def test_card_damaged(saved, text):
+    _, folder = saved
+    (folder / "tiny" / "card.json").write_text(text)
+    with pytest.raises((RuntimeError, ValueError), match="tiny.*card.json"):
+        load_model("tiny", folder=folder)
+
+
+@pytest.mark.parametrize("size", [None, 0, 5, 300, -1], ids=str)
+def test_weights_damaged(saved, size):
+    _, folder = saved
+    path = folder / "tiny" / "model.safetensors"
+    if size is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:size])
+    message = f"weights of 'tiny'.*{re.escape(str(path))}.*NAME=tiny"
+    with pytest.raises(RuntimeError, match=message):
+        load_model("tiny", folder=folder)
+
+
+def test_weights_of_another_network(saved):
+    _, folder = saved
+    card = load_card("tiny", folder)
+    card["config"]["widths"] = [8, 8]
+    write_card(folder / "tiny", card)
+    with pytest.raises(RuntimeError, match="weights of 'tiny'.*cannot be read"):
+        load_model("tiny", folder=folder)
+
+
+# What is committed
+
+
+@pytest.mark.parametrize("name", sorted(p.parent.name for p in FOLDER.glob("*/card.json")))
+def test_committed_cards_are_true(name):
+    card = json.loads((FOLDER / name / "card.json").read_text(encoding="utf-8"))
+    network = load_model(name)
+    assert card["name"] == name and card["network"] == type(network).__name__
+    assert card["parameters"] == sum(p.numel() for p in network.parameters())
+    assert card["bytes"] == (FOLDER / name / "model.safetensors").stat().st_size
+    assert all(v.isfinite().all() for v in network.state_dict().values())
+    assert card["seconds"] > 0 and card["device"] and card["recipe"]["seed"] is not None
