@@ -186,8 +186,8 @@ def main() -> None:
             elapsed=elapsed,
         )
         file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        (HERE / "candidates.md").write_text(table(results))
         print(name, results[name], flush=True)
-    (HERE / "candidates.md").write_text(table(results))
 
 
 def table(results: dict) -> str:
@@ -206,7 +206,7 @@ features of `face-features`, everything resized to 64². Real against real (vali
 | candidate | parameters | ms a step | steps | FD | ms an image (20 steps) |
 |---|---|---|---|---|---|
 """
-    for name in CANDIDATES:
+    for name in [name for name in CANDIDATES if name in results]:
         r, ms = results[name], 1000 * results["step"][name]
         text += f"| {name} | {r['parameters'] / 1e6:.2f} M | {ms:.0f} | {r['steps']} | {r['fd']:.2f} "
         text += f"| {1000 * r['seconds_per_image']:.0f} |\n"

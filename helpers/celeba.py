@@ -56,16 +56,21 @@ def _celeba_folder(folder, split, size, limit) -> Faces:
     pictures = folder / "img_align_celeba"
     if not pictures.is_dir():
         raise NotFound("it has no img_align_celeba")
-    count, header, *rows = _lines(folder / "list_attr_celeba.txt")
+    count, header, *rows = _lines(folder / "list_attr_celeba.txt") + ["", ""]
     names, rows = tuple(header.split()), [row.split() for row in rows if row.strip()]
     if not count.strip().isdigit() or int(count) != len(rows):
         raise ValueError(
             f"list_attr_celeba.txt says {count.strip()} pictures but lists {len(rows)}: "
             "it was cut off or changed; fetch it again."
         )
+    if any(not {"1", "-1"}.issuperset(row[1:]) for row in rows):
+        raise ValueError("list_attr_celeba.txt has a value that is not 1 or -1: fetch it again.")
     if any(len(row) != len(names) + 1 for row in rows):
         raise ValueError(f"list_attr_celeba.txt has a line without {len(names)} values: fetch it again.")
-    part = dict(line.split() for line in _lines(folder / "list_eval_partition.txt") if line.strip())
+    part = [line.split() for line in _lines(folder / "list_eval_partition.txt") if line.strip()]
+    if any(len(line) != 2 for line in part):
+        raise ValueError("list_eval_partition.txt has a line without a partition: fetch it again.")
+    part = dict(part)
     wanted = str(SPLITS.index(split))
     rows = [row for row in rows if part.get(row[0]) == wanted]
     there = {entry.name for entry in os.scandir(pictures)}
@@ -133,13 +138,15 @@ def _hub(name, split, size, limit) -> Faces:
     repository, image, text, splits = HUB[name]
     if split not in splits:
         raise NotFound(f"it has no {split} split")
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise NotFound("HF_HUB_OFFLINE=1 forbids the network")
     try:
         stream = load_dataset(repository, split=splits[split], streaming=True)
         rows = list(stream.take(limit) if limit else stream)
     except Exception as error:  # the Hub client raises many kinds; the reader is told which
         raise NotFound(f"{type(error).__name__}") from error
+    if not rows:
+        raise NotFound(f"its {split} split is empty")
     return from_rows(name, split, rows, size, image, text)
 
 
@@ -165,7 +172,7 @@ def from_rows(source: str, split: str, rows: list[dict], size: int, image: str, 
 def _torchvision(folder, split, size, limit) -> Faces:
     from torchvision.datasets import CelebA
 
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise NotFound("HF_HUB_OFFLINE=1 forbids the network")
     try:
         CelebA(folder.parent, split=split, download=True)  # puts the official layout into …/celeba

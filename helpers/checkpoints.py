@@ -61,7 +61,12 @@ def load_card(name: str, folder: Path = FOLDER) -> dict:
             f"There is no checkpoint '{name}' in {folder} (there: {', '.join(there) or 'none'}): "
             f"train it with `make checkpoints NAME={name}`."
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RuntimeError(
+            f"The card of '{name}' ({path}) cannot be read: fetch it again. ({error})"
+        ) from None
 
 
 def load_model(name: str, device: str | torch.device = "cpu", folder: Path = FOLDER) -> nn.Module:

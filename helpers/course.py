@@ -95,11 +95,12 @@ def setup(minutes=None, seed=0):
     minutes is a table such as {"cpu": 3, "gpu": 1}.
     """
     installed = install_missing()
-    import matplotlib
     import numpy
     import torch
 
-    matplotlib.rcParams["figure.dpi"] = 80  # notebooks stay small
+    from .plots import style
+
+    style()
     numpy.random.seed(seed)
     torch.manual_seed(seed)
     if installed:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .schedules import Schedule
+from .schedules import Schedule, check_t
 
 TARGETS = ("eps", "x0", "v", "score")
 
@@ -101,7 +101,7 @@ class Denoiser:
         self.network, self.schedule, self.target = network, schedule, target
 
     def __call__(self, x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
-        t = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
+        t = check_t(torch.as_tensor(t, device=x_t.device), self.schedule.steps, len(x_t))
         answer = self.network(x_t, t, **condition)
         return from_target(self.schedule, answer.to(x_t.dtype), x_t, t, self.target)
 
@@ -118,6 +118,8 @@ def diffusion_loss(
     x0 (B, …) in [−1, 1]; t is uniform on 1…T; weight maps log SNR_t (B,) to a factor per image (B,).
     """
     schedule = denoiser.schedule
+    if not x0.is_floating_point():
+        check_images(x0, "x0")
     t = torch.randint(1, schedule.steps + 1, (len(x0),), generator=generator, device=x0.device)
     eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
     answer = denoiser.network(add_noise(schedule, x0, t, eps), t, **condition)

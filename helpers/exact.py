@@ -19,9 +19,11 @@ class MixtureDenoiser:
 
     def __init__(self, schedule: Schedule, means: Tensor, stds: Tensor, weights: Tensor | None = None):
         self.schedule, self.means = schedule, means
-        self.stds = torch.as_tensor(stds).to(means).expand(len(means))
-        equal = torch.full((len(means),), 1 / len(means)).to(means)
-        self.weights = equal if weights is None else torch.as_tensor(weights).to(means)
+        self.stds = torch.as_tensor(stds, dtype=means.dtype, device=means.device).expand(len(means))
+        equal = means.new_full((len(means),), 1 / len(means))
+        self.weights = (
+            equal if weights is None else torch.as_tensor(weights, dtype=means.dtype, device=means.device)
+        )
         if abs(float(self.weights.sum()) - 1) > 1e-6:
             raise ValueError(f"The weights of a mixture add up to 1, not {float(self.weights.sum()):.3f}.")
 

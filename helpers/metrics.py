@@ -66,7 +66,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         )
     a, b = a.double(), b.double()
     mean = (a.mean(0) - b.mean(0)).square().sum()
-    s_a, s_b = torch.cov(a.T), torch.cov(b.T)
+    s_a, s_b = (torch.atleast_2d(torch.cov(x.T)) for x in (a, b))
     # tr (Σ_a Σ_b)^½ is the sum of the roots of Σ_a Σ_b's eigenvalues, which are real and ≥ 0
     roots = torch.linalg.eigvals(s_a @ s_b).real.clamp(min=0).sqrt().sum()
     return float(mean + s_a.trace() + s_b.trace() - 2 * roots)

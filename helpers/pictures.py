@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 
@@ -85,6 +85,8 @@ class Faces:
 
 def square(image: Image.Image, size: int) -> np.ndarray:
     """The centre square of a picture, resized: uint8 (size, size, 3); transparency becomes white."""
+    if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion would cut everything above 255
+        image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "P", "PA"):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -108,10 +110,10 @@ def load_picture(source, size: int = 64) -> Tensor:
     """
     try:
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        pixels = square(image, size)
+        pixels = square(ImageOps.exif_transpose(image), size)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no picture at {source}.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         what = "These bytes" if isinstance(source, bytes) else source
         raise ValueError(
             f"{what} cannot be read as a picture ({error}): save it again as PNG or JPEG."

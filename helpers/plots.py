@@ -47,10 +47,16 @@ def show_images(
     """A grid of images (N, C, H, W) in [−1, 1], `side` inches each, with a title above each if given."""
     import matplotlib.pyplot as plt
 
+    if len(images) < 1:
+        raise ValueError("There are no images to show.")
+    if titles and len(titles) != len(images):
+        raise ValueError(f"There are {len(images)} images but {len(titles)} titles.")
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
     height = rows * (side + (0.24 if titles else 0.03)) + (0.3 if title else 0)
-    fig, axes = plt.subplots(rows, columns, figsize=(columns * side, height), dpi=DPI, squeeze=False)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(columns * side, height), dpi=DPI, squeeze=False, layout="constrained"
+    )
     for ax in axes.flat:
         ax.axis("off")
     for i, (ax, image) in enumerate(

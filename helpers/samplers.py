@@ -66,20 +66,21 @@ def step(
         raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
     if variance == "large" and eta != 1:
         raise ValueError("The large variance belongs to η = 1.")
-    (signal_t, noise_t), (signal_s, noise_s) = schedule.at(t, like=x0), schedule.at(s, like=x0)
+    wide = torch.empty((len(x0),) + (1,) * (x0.ndim - 1), dtype=torch.float64)  # neighbours differ by 1e-6
+    (signal_t, noise_t), (signal_s, noise_s) = schedule.at(t, like=wide), schedule.at(s, like=wide)
     if eta == 0:
-        return signal_s * x0 + noise_s * eps
+        return signal_s.to(x0) * x0 + noise_s.to(x0) * eps
     if (noise_s >= noise_t).any():
         raise ValueError("A random step must go down, to a smaller s; upwards take η = 0.")
     r = signal_t * noise_s / (signal_s * noise_t)
     n = eta * noise_s * (1 - r**2).sqrt()
-    mean = signal_s * x0 + (noise_s**2 - n**2).sqrt() * eps
+    mean = signal_s.to(x0) * x0 + (noise_s**2 - n**2).sqrt().to(x0) * eps
     if (noise_s == 0).all():  # the last step adds no noise
         return mean
     if z is None:
         raise ValueError("A step with η > 0 needs the noise z.")
     m = n if variance == "small" else (1 - signal_t**2 / signal_s**2).sqrt()
-    return mean + torch.where(noise_s > 0, m, 0) * z
+    return mean + torch.where(noise_s > 0, m, 0).to(x0) * z
 
 
 def sample(
@@ -101,7 +102,7 @@ def sample(
         with torch.no_grad():
             times = torch.full((len(x),), t, device=x.device)
             x0, eps = predict(x, times, **condition)
-            if clip:
+            if clip and t > 0:  # at t = 0 nothing is noise, so there is no ε to derive
                 x0 = x0.clamp(-1, 1)
                 eps = eps_from_x0(schedule, x, x0, times)
             z = None

@@ -57,6 +57,8 @@ class Schedule:
 
     def at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """signal_t and noise_t for t (B,), shaped (B, 1, …, 1) in the dtype and device of `like`."""
+        if not like.is_floating_point():
+            raise TypeError(f"Images are {like.dtype}, but must be floats in [−1, 1]: use x / 127.5 - 1.")
         t = check_t(t, self.steps, len(like))
         shape = (-1,) + (1,) * (like.ndim - 1)
         t = t.to(like.device)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import io
 import math
 import os
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -55,12 +56,15 @@ def save_state(path: Path, state: dict) -> None:
     """Writes a checkpoint so that a kill at any moment leaves this one or the one before it whole."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
     half = path.with_name(path.name + ".half")
     with open(half, "wb") as file:
-        torch.save(state, file)
+        file.write(hashlib.sha256(buffer.getbuffer()).digest())
+        file.write(buffer.getbuffer())
         file.flush()
         os.fsync(file.fileno())
-    if path.exists():
+    if whole(path) is not None:  # a damaged one must not push out the good one before it
         os.replace(path, previous(path))
     os.replace(half, path)
 
@@ -70,6 +74,13 @@ def previous(path: Path) -> Path:
     return path.with_name(path.name + ".previous")
 
 
+def whole(path: Path) -> bytes | None:
+    """What `torch.save` wrote into a checkpoint, None if it is not there or its checksum is wrong."""
+    content = path.read_bytes() if path.exists() else b""
+    digest, payload = content[:32], content[32:]
+    return payload if content and hashlib.sha256(payload).digest() == digest else None
+
+
 def load_state(path: Path) -> dict | None:
     """The newest whole checkpoint, None if there is none yet.
 
@@ -77,15 +88,11 @@ def load_state(path: Path) -> dict | None:
     """
     path, damaged = Path(path), []
     for candidate in (path, previous(path)):
+        if (payload := whole(candidate)) is not None:
+            return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         if candidate.exists():
-            try:
-                with zipfile.ZipFile(candidate) as parts:  # torch.load does not compare checksums
-                    if parts.testzip() is not None:
-                        raise zipfile.BadZipFile
-                return torch.load(candidate, map_location="cpu", weights_only=True)
-            except (zipfile.BadZipFile, RuntimeError, EOFError, OSError):
-                damaged.append(candidate.name)
-                warnings.warn(f"The checkpoint {candidate} is damaged and was not used.", stacklevel=2)
+            damaged.append(candidate.name)
+            warnings.warn(f"The checkpoint {candidate} is damaged and was not used.", stacklevel=2)
     if damaged:
         raise RuntimeError(
             f"No whole checkpoint is left ({', '.join(damaged)} damaged): delete them in "
@@ -132,6 +139,7 @@ def fit(
         raise ValueError("There is no data to train on: it has length 0.")
     until = steps if until is None else min(until, steps)
     recipe = dict(steps=steps, batch=batch, rate=rate, warmup=warmup, ema=ema, seed=seed, world=world)
+    recipe |= dict(weight_decay=weight_decay, clip=clip, data=len(data))
 
     form = torch.channels_last if channels_last else torch.preserve_format
     network.to(device, memory_format=form).train()

@@ -11,7 +11,7 @@ import urllib.request
 import nbformat
 import pytest
 
-from tools import lab, run
+from tools import lab, notebooks, run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -40,7 +40,7 @@ def a_notebook(folder):
             (folder / name).symlink_to(run.ROOT / name)
     else:
         cell = nbformat.v4.new_code_cell(TINY)
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=notebooks.METADATA), path)
     return path
 
 
@@ -100,8 +100,9 @@ def test_run_all_and_move_a_slider(server, tmp_path):
         page.on("request", lambda request: asked.append(request.url))
         page.goto(url)
         page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
-        idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
-        page.wait_for_selector(idle)
+        # The status bar; the notebook's own sign says idle before there is a kernel.
+        idle = page.get_by_text("Python 3 (ipykernel) | Idle")
+        idle.wait_for()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run All Cells", exact=True).click()
 
@@ -109,7 +110,7 @@ def test_run_all_and_move_a_slider(server, tmp_path):
         widget = page.locator(".widget-interact").filter(has=page.locator(".noUi-handle")).first
         scroll_to(page, widget)
         widget.locator("img").first.wait_for()
-        page.wait_for_selector(idle)
+        idle.wait_for()
         before = widget.locator("img").first.get_attribute("src")
         handle = widget.locator(".noUi-handle").first
         handle.focus()

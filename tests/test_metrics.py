@@ -87,13 +87,21 @@ def test_bootstrap_covers_the_truth():
     assert 268 <= hits <= 297
 
 
+def test_bootstrap_of_a_frechet_distance_holds_the_distance():
+    """Rows drawn twice push the distance up: the interval must not move with them."""
+    a, b = randn(60, 20), randn(60, 20, seed=1) + 0.2
+    low, high = bootstrap(frechet_distance, a, b, repeats=60)
+    assert (low + high) / 2 == pytest.approx(frechet_distance(a, b), rel=0.02)
+    assert 0.02 < (high - low) / (low + high) < 0.6
+
+
 def test_bootstrap_by_value():
     x, y = randn(400), 2 * randn(900, seed=1)
     low, high = bootstrap(lambda a, b: float(a.mean() - b.mean()), x, y, repeats=3000)
     error = math.sqrt(float(x.var()) / 400 + float(y.var()) / 900)
     middle = float(x.mean() - y.mean())
-    assert low == pytest.approx(middle - 1.96 * error, abs=0.2 * error)
-    assert high == pytest.approx(middle + 1.96 * error, abs=0.2 * error)
+    assert low == pytest.approx(middle - 1.96 * error, abs=0.15 * error)
+    assert high == pytest.approx(middle + 1.96 * error, abs=0.15 * error)
     narrow = bootstrap(torch.mean, x, level=0.5)
     wide = bootstrap(torch.mean, x, level=0.99)
     assert wide[0] < narrow[0] < float(x.mean()) < narrow[1] < wide[1]

@@ -75,7 +75,9 @@ def test_twice_finds_a_cell_that_runs_only_once(write):
 
 
 def test_memory_is_that_of_the_kernel(write):
-    nb = nbformat.read(write("import time\nx = bytes(10)", "x = b'1' * 300_000_000\ntime.sleep(1)"), 4)
+    nb = nbformat.read(
+        write("import time\nx = bytes(10)", "x = b'1' * 300_000_000\ntime.sleep(1)\ndel x\ntime.sleep(1)"), 4
+    )
     record = run.execute(nb, ".")
     assert 0.3e9 < record.peak < 1e9
     assert record.seconds[2] > 1 > record.seconds[1]

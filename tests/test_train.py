@@ -446,12 +446,23 @@ def share(rank, port, path, out):
         ACCELERATE_USE_CPU="true",
     )
     torch.set_num_threads(1)
-    network = narrow()
-    losses = [step.loss for step in fit(network, DATA, plain, checkpoint=path, **PAIR)]
-    torch.save((losses, network.state_dict()), out)
+    network, loss, seen = narrow(), *watched()
+    losses = [step.loss for step in fit(network, DATA, loss, checkpoint=path, **PAIR)]
+    torch.save((losses, network.state_dict(), seen), out)
     if rank == 0:
         with pytest.raises(ValueError, match="batch of 5 cannot be shared equally among 2"):
             next(fit(network, DATA, plain, **PAIR | dict(batch=5)))
+
+
+def watched():
+    """A loss without chance, and the list of the batches that it gets."""
+    seen = []
+
+    def loss(network, x, generator):
+        seen.append(x.clone())
+        return plain(network, x, generator)
+
+    return loss, seen
 
 
 def narrow():
@@ -477,10 +488,12 @@ def test_two_processes_are_one(tmp_path):
         process.join(120)
         process.kill()
     assert [process.exitcode for process in both] == [0, 0]
-    alone = narrow()
-    losses = torch.tensor([step.loss for step in fit(alone, DATA, plain, **PAIR)])
+    alone, loss, batches = narrow(), *watched()
+    losses = torch.tensor([step.loss for step in fit(alone, DATA, loss, **PAIR)])
     for rank in range(2):
-        theirs, state = torch.load(tmp_path / f"{rank}", weights_only=True)
+        theirs, state, seen = torch.load(tmp_path / f"{rank}", weights_only=True)
+        for half, batch in zip(seen, batches, strict=True):  # every second picture is theirs
+            assert torch.equal(half, batch[rank::2])
         assert torch.allclose(torch.tensor(theirs), losses, rtol=0, atol=1e-5)
         for name, value in alone.state_dict().items():
             assert torch.allclose(state[name], value, rtol=0, atol=1e-5), name

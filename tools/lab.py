@@ -3,10 +3,10 @@
 import argparse
 import os
 import socket
-import subprocess
 import sys
 
 from tools.run import NOTEBOOKS, find
+from tools.setup import become
 
 
 def free(port):
@@ -28,9 +28,10 @@ def command(notebook, port):
         *(sys.executable, "-m", "jupyterlab", str(notebook)),
         f"--ServerApp.root_dir={NOTEBOOKS}",
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
-        # No news and no look for updates: nothing goes out.
-        *("--LabApp.news_url=None",),
-        *("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",),
+        # No news, no look for updates or extensions: nothing goes out.
+        "--LabApp.extension_manager=readonly",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *(("--allow-root",) if root else ()),
     ]
 
@@ -48,10 +49,7 @@ def main(arguments=None):
         notebook = find(asked.notebook)
     except FileNotFoundError as error:
         sys.exit(str(error))
-    try:
-        sys.exit(subprocess.call(command(notebook, asked.port)))
-    except KeyboardInterrupt:  # the server has had it too, and asks its own question
-        pass
+    become(command(notebook, asked.port))
 
 
 if __name__ == "__main__":

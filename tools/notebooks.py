@@ -4,7 +4,9 @@ Only what changed is built again; --force builds all. Also brings the README's t
 """
 
 import argparse
+import base64
 import hashlib
+import io
 import os
 import re
 import sys
@@ -13,6 +15,7 @@ import tomllib
 
 import jupytext
 import nbformat
+from PIL import Image
 
 from tools import setup_cell
 from tools.run import NOTEBOOKS, ROOT, CellFailed, execute
@@ -57,11 +60,19 @@ def target(source):
 def build(source):
     """The notebook of a py:percent file, not executed: the same bytes each time.
 
+    Raises ValueError as finish() does.
+    """
+    nb = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
+    return finish(nb, source.name, f"notebooks/{source.stem}.ipynb")
+
+
+def finish(nb, name, path):
+    """Make what jupytext read from the source `name` the notebook that will stand at `path`.
+
     A cell tagged `setup` gets the lines that find the course put before its own; {{badge}},
     {{address}} and {{tag}} are filled in. Raises ValueError if there is no such cell.
     """
-    nb = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
-    words = {"badge": badge(f"notebooks/{source.stem}.ipynb"), **address()}
+    words = {"badge": badge(path), **address()}
     seen = {}
     for cell in nb.cells:
         cell.metadata.pop("lines_to_next_cell", None)
@@ -74,7 +85,7 @@ def build(source):
         seen[text] = seen.get(text, 0) + 1
         cell.id = hashlib.sha1(f"{seen[text]}:{text}".encode()).hexdigest()[:8]
     if sum("setup" in cell.metadata.get("tags", []) for cell in nb.cells) != 1:
-        raise ValueError(f"{source.name} needs exactly one cell tagged `setup`.")
+        raise ValueError(f"{name} needs exactly one cell tagged `setup`.")
     nb.metadata = nbformat.from_dict(METADATA)
     nb.nbformat, nb.nbformat_minor = 4, 5
     return nb
@@ -100,10 +111,10 @@ def make(source):
     nb = build(source)
     profile = {"COURSE_PROFILE": os.environ.get("COURSE_PROFILE", "cpu"), "PYTHONHASHSEED": "0"}
     record = execute(nb, NOTEBOOKS, source.stem, **profile)
-    nb.metadata = nbformat.from_dict(METADATA)  # the run added widgets and versions
     for number, cell in enumerate(nb.cells, 1):
         for output in cell.get("outputs", []):
             _hide_machine(output, f"{source.name}, cell {number}")
+            _shrink_picture(output)
     write(nb, target(source))
     size = target(source).stat().st_size / 1e6
     print(f"{target(source).name}: {sum(record.seconds.values()):.0f} s, {size:.2f} MB")
@@ -153,11 +164,27 @@ def main(arguments=None):
         except (CellFailed, ValueError) as error:
             print(f"{source.name}: {error}", file=sys.stderr)
             failed = True
+    from tools import homework  # here, because it uses this module
+
+    try:
+        homework.build_all(asked.numbers)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        failed = True
     if README.exists():
         old = README.read_text(encoding="utf-8")
         if (new := stamp_readme(old)) != old:
             README.write_text(new, encoding="utf-8")
     sys.exit(1 if failed else 0)
+
+
+def _shrink_picture(output, colors=96):
+    """Store a picture with a palette: noise hardly compresses in full colour."""
+    if code := output.get("data", {}).get("image/png"):
+        picture = Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB")
+        small = io.BytesIO()
+        picture.quantize(colors, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        output.data["image/png"] = base64.b64encode(small.getvalue()).decode() + "\n"
 
 
 def _hide_machine(output, where):

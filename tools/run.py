@@ -117,7 +117,7 @@ def main(arguments=None):
 def _sentence(nb, index, error, timeout):
     cell = nb.cells[index]
     if isinstance(error, CellExecutionError):
-        what = f"{error.ename}: {error.evalue}"
+        what = f"{error.ename}: {error.evalue}".removesuffix(": ")
     elif isinstance(error, CellTimeoutError):
         what = f"not done after {timeout} s"
     else:

@@ -29,10 +29,14 @@ def ensure():
     if not ready():
         install()
     if not inside:
-        again = [str(python()), *sys.orig_argv[1:]]
-        if os.name == "posix":
-            os.execv(again[0], again)
-        sys.exit(subprocess.call(again))
+        become([str(python()), *sys.orig_argv[1:]])
+
+
+def become(command):
+    """Go on as this command, the first word being a path: Ctrl-C then reaches it alone."""
+    if os.name == "posix":
+        os.execv(command[0], command)
+    sys.exit(subprocess.call(command))  # Windows has no exec that a shell waits for
 
 
 def check_python(version):

@@ -23,7 +23,7 @@ def steps(notebooks):
     if notebooks:
         yield "every notebook, top to bottom", [*python, "pytest", *nbval, *notebooks]
     for path in notebooks:
-        yield f"every cell twice: {path}", [*python, "tools.run", path, "--twice"]
+        yield f"every cell twice: {path}", [*python, "tools.run", path, "--twice", "--out", "build/twice"]
 
 
 def main():

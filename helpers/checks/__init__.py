@@ -173,6 +173,8 @@ def _guard(answer, copies, last):
         if copies:
             args, kwargs = _copy(args), _copy(kwargs)
         last[:] = [name, answer(*args, **kwargs)]
+        if last[1] is Ellipsis:  # `return ...` is a blank, too
+            raise NotImplementedError
         return last[1]
 
     return call
@@ -196,16 +198,12 @@ def _copy(value):
 
 def _stopped(exercise, error, answers, last):
     """Status and words for an exception that came out of a check."""
-    frames = [(frame.f_globals.get("__name__"), number) for frame, number in _walk(error)]
-    lines = traceback.extract_tb(error.__traceback__)
-    theirs = [line for line, (module, _) in zip(lines, frames, strict=True) if module == "__main__"]
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError) and not str(error):  # torch's own have a message
         return "todo", "not started yet: write your code where it says YOUR CODE HERE."
     if isinstance(error, TypeError) and "ellipsis" in str(error):
         return "todo", "not finished yet: there is a `...` left to replace."
     what = f"{type(error).__name__}: {error}".removesuffix(": ")
-    if theirs:  # the innermost line that stands in the notebook
-        line = theirs[-1]
+    if line := _their_line(exercise, error):
         code = f", `{line.line.strip()}`" if line.line else ""
         return "error", f"your code stopped with {what} (in {line.name}, line {line.lineno}{code})"
     if isinstance(error, TypeError) and "not callable" in str(error):
@@ -216,8 +214,17 @@ def _stopped(exercise, error, answers, last):
     return "failed", f"The check could not work with this: {got} ({what})."
 
 
-def _walk(error):
-    return list(traceback.walk_tb(error.__traceback__))
+def _their_line(exercise, error):
+    """The innermost line that stands in the notebook, which is the module __main__; or None."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    lines = traceback.extract_tb(error.__traceback__)
+    theirs = [
+        line
+        for frame, line in zip(frames, lines, strict=True)
+        if frame.f_globals.get("__name__") == "__main__"
+        and frame.f_code is not exercise.fn.__code__  # a check that is tried out in a notebook
+    ]
+    return theirs[-1] if theirs else None
 
 
 @contextlib.contextmanager
@@ -239,10 +246,10 @@ def _same_random_numbers():
 
 def _print_some(text):
     lines = text.splitlines()
-    print("\n".join(lines[:PRINTED_LINES]), end="\n" * bool(lines))
-    if more := len(lines) - PRINTED_LINES:
-        if more > 0:
-            print(f"… and {more} more lines printed by your code")
+    for line in lines[:PRINTED_LINES]:
+        print(line)
+    if len(lines) > PRINTED_LINES:
+        print(f"… and {len(lines) - PRINTED_LINES} more lines that your code printed")
 
 
 def _html(text):

@@ -1,7 +1,6 @@
 """What a check asks of an answer; each refusal is a Hint written for the student. No torch here."""
 
 import math
-from collections.abc import Sequence
 
 
 class Hint(Exception):
@@ -16,8 +15,10 @@ def expect(condition, hint):
 
 def close(one, other, tolerance=1e-4):
     """True if all numbers agree within the tolerance, relative or absolute; shapes are ignored."""
-    pairs = zip(numbers(one), numbers(other), strict=True)
-    return all(math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance) for a, b in pairs)
+    one, other = numbers(one), numbers(other)
+    return len(one) == len(other) and all(
+        math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance) for a, b in zip(one, other, strict=True)
+    )
 
 
 def same(answer, expected, hint, tolerance=1e-4):
@@ -49,13 +50,13 @@ def shape_like(answer, expected, what="Your answer"):
             shape_like(a, e, f"Number {number} of {what[0].lower() + what[1:]}")
         return
     hint = f"{what} should be {wanted}, but it is {got}."
-    if _library(expected) and shape(expected):  # a tensor or an array, and it must be one
-        expect(_library(answer) == _library(expected), hint)
-    expect(_library(answer) or isinstance(answer, (int, float)), hint)
+    if shape(expected):
+        expect(_library(answer) == _library(expected), hint)  # a tensor or an array, as expected
+    expect(_library(answer) or isinstance(answer, (int, float, complex)), hint)
     expect(shape(answer) == shape(expected), hint)
-    expect(_sort(answer) == _sort(expected) or _sort(answer, expected) == ("int", "float"), hint)
-    # Whole numbers where decimals belong: harmless in a number, a loss in a tensor.
-    expect(_sort(answer) == _sort(expected) or not shape(expected), hint)
+    # A whole number will do for a decimal one, but in a tensor it means that something was cut off.
+    fitting = {_sort(expected)} if shape(expected) else {_sort(expected), "int"}
+    expect(_sort(answer) in fitting, hint)
 
 
 def finite(answer, what="Your answer"):
@@ -87,18 +88,19 @@ def shape(value):
 def describe(value):
     """What a value is, for a sentence: "a torch tensor of shape (2, 3), float32"."""
     if library := _library(value):
-        kind = "a number" if library == "numpy" and not hasattr(value, "base") else None
-        kind = kind or ("a torch tensor" if library == "torch" else "a numpy array")
-        return f"{kind} of shape {shape(value)}, {str(value.dtype).removeprefix('torch.')}"
+        dtype = str(value.dtype).removeprefix("torch.")
+        if not shape(value):
+            return f"a number ({dtype})"
+        kind = "a torch tensor" if library == "torch" else "a numpy array"
+        return f"{kind} of shape {shape(value)}, {dtype}"
     if callable(value):
         return f"the function `{getattr(value, '__name__', 'without a name')}`"
-    if isinstance(value, (int, float)):
-        return "a number"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"a {type(value).__name__} of {len(value)}"
-    return {"NoneType": "None", "ellipsis": "`...`", "str": "a text"}.get(
-        type(value).__name__, f"a {type(value).__name__}"
-    )
+    kind = type(value).__name__
+    if isinstance(value, (tuple, list)):
+        return f"a {kind} of {len(value)}"
+    words = {"NoneType": "None", "str": "a text", "ellipsis": "`...`", "bool": "True or False"}
+    words |= {"int": "a number", "float": "a number"}
+    return words.get(kind, f"a {kind}")
 
 
 def shown(value):
@@ -115,9 +117,7 @@ def _library(value):
     return module if hasattr(value, "dtype") and hasattr(value, "shape") else ""
 
 
-def _sort(*values):
-    """ "bool", "int", "float" or "complex", for one value or, as a tuple, for several."""
-    if len(values) > 1:
-        return tuple(map(_sort, values))
-    name = str(values[0].dtype) if _library(values[0]) else type(values[0]).__name__
-    return next((s for s in ("bool", "int", "complex") if s in name), "float")
+def _sort(value):
+    """ "bool", "int", "complex" or "float": what sort of numbers these are."""
+    name = str(value.dtype) if _library(value) else type(value).__name__
+    return next((sort for sort in ("bool", "int", "complex") if sort in name), "float")
