@@ -40,7 +40,7 @@ ALLOWED = {
     "unet": {"layers", "schedules"},
     "train": set(),
     "pictures": set(),
-    "course": set(),
+    "course": {"plots"},
     "plots": set(),
     "widgets": {"plots"},
 }

@@ -155,7 +155,8 @@ def table_from_curve(curve, T):
     # <solution>
     values = curve(torch.linspace(0, 1, T + 1, dtype=torch.float64))
     betas = (1 - values[1:] / values[:-1]).clamp(max=0.999)
-    return torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - betas, dim=0)])
+    start = torch.ones(1, dtype=torch.float64)
+    return torch.cat([start, torch.cumprod(1 - betas, dim=0)])
     # </solution>
 
 # %% tags=["check:table_from_curve"]
@@ -277,7 +278,7 @@ if check.table_from_curve.passed:
 
 # %% tags=["answer:kl_to_noise"]
 def kl_to_noise(x0, signal, noise):
-    """x0: (B, C, H, W); signal, noise: standard deviations, (B,). Returns nats, (B,)."""
+    """x0 (B, C, H, W); signal, noise: standard deviations (B,) → nats (B,)."""
     # <solution>
     size = x0.flatten(1).square().sum(1)
     numbers = x0[0].numel()
@@ -425,7 +426,7 @@ if check.kl_to_noise.passed:
 
 # %% tags=["answer:first_mistake"]
 def first_mistake(faces, eps, table):
-    """faces, eps: (K, C, H, W); table: a schedule. Returns a whole number in 1 … T + 1."""
+    """faces, eps (K, C, H, W); table: a schedule → a whole number in 1 … T + 1."""
     # <solution>
     flat, truth = faces.flatten(1), torch.arange(len(faces))
     for t in range(1, table.steps + 1):
@@ -593,7 +594,8 @@ if check.first_mistake.passed:
         faces = load_faces("embedded", "test", size=side, limit=32).images
         shift = -2 * math.log(2) * math.log2(side / 16)
         means = []
-        for table in (schedules.cosine(200), schedules.make_schedule("cosine", 200, shift)):
+        shifted = schedules.make_schedule("cosine", 200, shift)
+        for table in (schedules.cosine(200), shifted):
             found = []
             for seed in range(10):
                 generator = torch.Generator().manual_seed(seed)
