@@ -31,7 +31,7 @@ def guide(predict: Callable, scale: float) -> Callable:
     """
 
     def guided(x_t: Tensor, t: Tensor, attributes: Tensor, **condition) -> tuple[Tensor, Tensor]:
-        twice = {k: torch.cat([v, v]) for k, v in condition.items()}
+        twice = {k: torch.cat([v, v]) for k, v in condition.items() if v is not None}
         both = torch.cat([attributes, torch.full_like(attributes, -1)])
         t = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
         x0, eps = predict(torch.cat([x_t, x_t]), torch.cat([t, t]), attributes=both, **twice)

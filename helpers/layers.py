@@ -26,8 +26,9 @@ def sinusoidal_embedding(t: Tensor, dim: int) -> Tensor:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with the largest number of groups up to 32 that leaves at least 4 channels in each."""
-    groups = next(g for g in (32, 24, 16, 12, 8, 6, 4, 3, 2, 1) if channels % g == 0 and channels // g >= 4)
+    """GroupNorm with the largest number of groups up to 32 that leaves at least 4 channels each, else 1."""
+    sizes = (32, 24, 16, 12, 8, 6, 4, 3, 2)
+    groups = next((g for g in sizes if channels % g == 0 and channels // g >= 4), 1)
     return nn.GroupNorm(groups, channels)
 
 

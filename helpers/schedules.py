@@ -52,7 +52,7 @@ class Schedule:
 
     @property
     def log_snr(self) -> Tensor:
-        """log(signal²/noise²), shape (T+1,), +∞ at index 0 (VDM, eq. 3)."""
+        """log(signal²/noise²), shape (T+1,), +∞ at index 0 (VDM, section 3.1)."""
         return 2 * (self.signal.log() - self.noise.log())
 
     def at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,8 +90,11 @@ def from_betas(betas: Tensor, name: str = "custom") -> Schedule:
 
 
 def from_alphas_cumprod(alphas_cumprod: Tensor, name: str = "custom") -> Schedule:
-    """The variance-preserving table of ᾱ_1 … ᾱ_T (falling, in [0, 1])."""
-    a = torch.cat([torch.ones(1, dtype=torch.float64), alphas_cumprod.double()])
+    """The variance-preserving table of ᾱ_1 … ᾱ_T, in [0, 1) and never rising (DDPM, eq. 4)."""
+    a = torch.as_tensor(alphas_cumprod, dtype=torch.float64)
+    if a.ndim != 1 or len(a) < 1 or not (a[0] < 1 and a[-1] >= 0 and (a[1:] <= a[:-1]).all()):
+        raise ValueError("ᾱ_1 … ᾱ_T must be a list of at least one number in [0, 1) that never rises.")
+    a = torch.cat([torch.ones_like(a[:1]), a])
     return Schedule(name, a.sqrt(), (1 - a).sqrt())
 
 
@@ -134,6 +137,8 @@ def shift(schedule: Schedule, log_snr: float) -> Schedule:
 def zero_terminal_snr(schedule: Schedule) -> Schedule:
     """√ᾱ shifted and scaled so that signal_T = 0 exactly (Lin et al. 2023, algorithm 1)."""
     root = schedule.alphas_cumprod[1:].sqrt()
+    if len(root) < 2:
+        raise ValueError("Zero terminal SNR needs a table of at least 2 steps.")
     root = (root - root[-1]) * root[0] / (root[0] - root[-1])
     return from_alphas_cumprod(root**2, f"{schedule.name}, zero terminal SNR")
 

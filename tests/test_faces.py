@@ -164,9 +164,7 @@ def check_caption(text, row):
 
 def test_datasets_reads_it(tmp_path, pixels):
     datasets = pytest.importorskip("datasets")
-    data = datasets.load_dataset(
-        "parquet", data_files=str(PARQUET), split="train", cache_dir=str(tmp_path)
-    )
+    data = datasets.load_dataset("parquet", data_files=str(PARQUET), split="train", cache_dir=str(tmp_path))
     assert len(data) == 12_000
     assert isinstance(data.features["image"], datasets.Image)
     assert (np.asarray(data[3]["image"].convert("RGB")) == pixels[3]).all()

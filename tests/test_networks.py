@@ -129,7 +129,7 @@ def test_group_norm_has_groups_of_at_least_4():
     for channels in range(4, 300):
         groups = group_norm(channels).num_groups
         assert channels % groups == 0 and channels // groups >= 4 and groups <= 32
-    known = {8: 2, 32: 8, 48: 12, 64: 16, 96: 24, 128: 32, 192: 32, 256: 32}
+    known = {1: 1, 3: 1, 8: 2, 32: 8, 48: 12, 64: 16, 96: 24, 128: 32, 192: 32, 256: 32}
     assert {c: group_norm(c).num_groups for c in known} == known
 
 
@@ -353,7 +353,8 @@ def test_guide_takes_a_number_for_t_and_calls_once():
         return x, x
 
     guide(predict, 3.0)(randn(2, 3), 7, torch.tensor([[1], [0]]))
-    assert calls == [[7, 7, 7, 7]]
+    guide(predict, 3.0)(randn(2, 3), 8, torch.tensor([[1], [0]]), image=None)  # not passed on
+    assert calls == [[7, 7, 7, 7], [8, 8, 8, 8]]
 
 
 def test_dropped_attributes_follow_the_theory():

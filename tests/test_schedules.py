@@ -134,6 +134,17 @@ def test_bad_betas(betas):
         schedules.from_betas(torch.tensor(betas, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("alphas", [[], [1.0, 0.5], [0.5, 0.6], [0.5, -0.1], [float("nan")], [[0.9, 0.5]]])
+def test_bad_alphas(alphas):
+    with pytest.raises(ValueError, match="never rises"):
+        schedules.from_alphas_cumprod(torch.tensor(alphas, dtype=torch.float64))
+
+
+def test_zero_terminal_snr_of_one_step():
+    with pytest.raises(ValueError, match="at least 2 steps"):
+        schedules.zero_terminal_snr(make_schedule("linear", 1))
+
+
 @pytest.mark.parametrize("signal, noise", [([0.99, 0.5], [0.0, 0.8]), ([1.0, 0.5], [0.1, 0.8])])
 def test_a_table_must_begin_clean(signal, noise):
     with pytest.raises(ValueError, match="Index 0"):

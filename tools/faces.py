@@ -34,10 +34,7 @@ HAIR_STYLES = {
     "bob": avatars.HairType.BOB,
     "long": avatars.HairType.STRAIGHT_STRAND,
 }
-HATS = {
-    "beanie": avatars.HatType.WINTER_HAT_3,
-    "turban": avatars.HatType.TURBAN,
-}
+HATS = {"beanie": avatars.HatType.WINTER_HAT_3, "turban": avatars.HatType.TURBAN}
 GLASSES = {
     "none": avatars.AccessoryType.NONE,
     "round": avatars.AccessoryType.ROUND,
@@ -53,15 +50,8 @@ MOUTHS = {
     "serious": avatars.MouthType.SERIOUS,
     "sad": avatars.MouthType.SAD,
 }
-EYES = {
-    "open": avatars.EyeType.DEFAULT,
-    "closed": avatars.EyeType.CLOSED,
-    "wink": avatars.EyeType.WINK,
-}
-EYEBROWS = {
-    "flat": avatars.EyebrowType.FLAT_NATURAL,
-    "raised": avatars.EyebrowType.RAISED_EXCITED,
-}
+EYES = {"open": avatars.EyeType.DEFAULT, "closed": avatars.EyeType.CLOSED, "wink": avatars.EyeType.WINK}
+EYEBROWS = {"flat": avatars.EyebrowType.FLAT_NATURAL, "raised": avatars.EyebrowType.RAISED_EXCITED}
 CLOTHING = {
     "t-shirt": avatars.ClothingType.SHIRT_CREW_NECK,
     "hoodie": avatars.ClothingType.HOODIE,
@@ -127,8 +117,7 @@ CATEGORIES = {
     "hat": ["none", *HATS],
 }
 BOOLEANS = (
-    "Bald Black_Hair Blond_Hair Brown_Hair Eyeglasses Gray_Hair Mustache No_Beard Smiling "
-    "Wearing_Hat"
+    "Bald Black_Hair Blond_Hair Brown_Hair Eyeglasses Gray_Hair Mustache No_Beard Smiling Wearing_Hat"
 ).split()
 
 # Combinations that train and valid never show.
@@ -297,14 +286,9 @@ def captions(face: dict, index: int, seed: int = SEED) -> list[str]:
         [w for w in brief if w in wears + clothes],
     )
     second = sentence(
-        mood + some(looks + shaven),
-        some(has, 1),
-        some(wears, 1) + some(clothes),
-        rng.choice(["", place]),
+        mood + some(looks + shaven), some(has, 1), some(wears, 1) + some(clothes), rng.choice(["", place])
     )
-    third = sentence(
-        some(mood) + looks, some(has) + some(details, 1), some(wears + clothes, 1), place
-    )
+    third = sentence(some(mood) + looks, some(has) + some(details, 1), some(wears + clothes, 1), place)
     third = rng.choice(["A drawing of ", "A portrait of "]) + third[0].lower() + third[1:]
     full = sentence(mood + looks + shaven, has + details, wears + clothes, place)
     return [first, second, third, full]
@@ -407,9 +391,7 @@ def main() -> None:
     rows = build(args.n)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # The pictures are compressed already; small row groups let a reader stream.
-    pq.write_table(
-        pa.Table.from_pylist(rows, schema()), args.out, row_group_size=1000, compression="zstd"
-    )
+    pq.write_table(pa.Table.from_pylist(rows, schema()), args.out, row_group_size=1000, compression="zstd")
     if args.sheet:
         sheet(rows, args.sheet)
     counts = Counter(row["split"] for row in rows)
