@@ -24,11 +24,10 @@ from helpers.diffusion import Denoiser, diffusion_loss
 from helpers.guidance import drop_attributes
 from helpers.layers import AttributeEmbedding
 from helpers.metrics import extract, frechet_distance
-from helpers.samplers import last, pairs, sample, timesteps
 from helpers.schedules import make_schedule
 from helpers.train import fit
 from helpers.unet import UNet, count_parameters
-from tools.checkpoints import BUILD, device_name
+from tools.checkpoints import BUILD, device_name, draw
 
 HERE = Path(__file__).parent
 RECIPE = dict(batch=32, rate=2e-3, warmup=100, ema=0.995, bf16=True, channels_last=True)
@@ -119,16 +118,9 @@ def seconds_per_step(data, rounds: int = 8) -> dict[str, float]:
 def evaluate(network, side: int, n: int, reference, steps: int = 20, seed: int = 0):
     """Fréchet distance of n unconditional faces (DDIM, 20 steps), seconds an image, the first 64 pictures."""
     schedule, features = schedule_for(side), load_model("face-features")
-    generator = torch.Generator().manual_seed(seed)
-    predict, walk = Denoiser(network, schedule, "v"), pairs(timesteps(schedule.steps, steps))
-    start, parts = time.perf_counter(), []
-    with torch.autocast("cpu", torch.bfloat16):
-        for first in range(0, n, 50):
-            x = torch.randn(min(50, n - first), 3, side, side, generator=generator)
-            x = x.to(memory_format=torch.channels_last)
-            parts.append(last(sample(predict, schedule, x, walk)).x.float().clamp(-1, 1))
+    start = time.perf_counter()
+    images = draw(Denoiser(network, schedule, "v"), schedule, n, steps, seed, side=side)
     seconds = (time.perf_counter() - start) / n
-    images = torch.cat(parts)
     return frechet_distance(extract(features, images), reference), seconds, images[:64]
 
 

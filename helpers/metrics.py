@@ -1,4 +1,4 @@
-"""How pictures are scored: a small feature network, the Fréchet distance, and distances to the data."""
+"""How pictures are scored: features, Fréchet distance, Inception score, precision and recall."""
 
 from __future__ import annotations
 
@@ -70,6 +70,42 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     # tr (Σ_a Σ_b)^½ is the sum of the roots of Σ_a Σ_b's eigenvalues, which are real and ≥ 0
     roots = torch.linalg.eigvals(s_a @ s_b).real.clamp(min=0).sqrt().sum()
     return float(mean + s_a.trace() + s_b.trace() - 2 * roots)
+
+
+def inception_score(logits: Tensor) -> float:
+    """exp of the mean KL(p(y|x) ‖ p(y)) of logits (N, K), between 1 and K (Salimans et al. 2016, section 4).
+
+    p(y) is the mean of p(y|x) over the N pictures. Raises ValueError unless logits are (N, K), N ≥ 1.
+    """
+    if logits.ndim != 2 or not len(logits):
+        raise ValueError(f"logits must be (N, K), one row for each picture, not {tuple(logits.shape)}.")
+    log = logits.double().log_softmax(1)  # (N, K)
+    marginal = log.exp().mean(0)  # (K,)
+    # 0 · log 0 is 0: a class that no picture shows has no part in the sum
+    kl = log.exp() * (log - marginal.clamp(min=1e-300).log()).nan_to_num()
+    return float(kl.sum(1).mean().exp())
+
+
+def precision_recall(real: Tensor, fake: Tensor, k: int = 3, batch: int = 1000) -> tuple[float, float]:
+    """Precision and recall, in [0, 1], of features (N, F), (M, F) (Kynkäänniemi et al. 2019, eq. 1, 2).
+
+    Around each sample lies a ball that reaches its k-th nearest neighbour in its own set. Precision is the
+    share of fakes in a ball of a real sample, recall the share of real ones in a ball of a fake. Raises
+    ValueError unless 1 ≤ k < N, M.
+    """
+    if not 1 <= k < min(len(real), len(fake)):
+        raise ValueError(f"k must be at least 1 and below both counts, {len(real)} and {len(fake)}, not {k}.")
+
+    def distances(a: Tensor, b: Tensor):
+        for part in a.double().split(batch):  # exact: a copy is at distance 0
+            yield torch.cdist(part, b.double(), compute_mode="donot_use_mm_for_euclid_dist")
+
+    def covered(points: Tensor, by: Tensor) -> float:
+        # the nearest of its own set is the point itself, so the k-th neighbour is number k + 1
+        reach = torch.cat([d.kthvalue(k + 1, dim=1).values for d in distances(by, by)])
+        return float(torch.cat([(d <= reach).any(1) for d in distances(points, by)]).double().mean())
+
+    return covered(fake, real), covered(real, fake)
 
 
 def bootstrap(

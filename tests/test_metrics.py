@@ -11,7 +11,16 @@ from torch.nn import functional as F
 
 from helpers.checkpoints import FOLDER, load_card, load_model
 from helpers.data import load_faces
-from helpers.metrics import FaceFeatures, bootstrap, extract, frechet_distance, nearest, psnr
+from helpers.metrics import (
+    FaceFeatures,
+    bootstrap,
+    extract,
+    frechet_distance,
+    inception_score,
+    nearest,
+    precision_recall,
+    psnr,
+)
 
 
 def randn(*shape, seed=0, dtype=torch.float64):
@@ -73,6 +82,77 @@ def test_too_few_samples(n, m):
     with pytest.raises(ValueError, match=f"8 features needs more than 8 samples.*{n} and {m}"):
         frechet_distance(randn(n, 8), randn(m, 8))
     frechet_distance(randn(9, 8), randn(9, 8, seed=1))
+
+
+# Inception score, precision and recall
+
+
+def test_inception_score_closed_forms():
+    sure = 1e4 * torch.eye(5)  # five classes, one picture each, no doubt
+    assert inception_score(sure) == pytest.approx(5, rel=1e-9)
+    assert inception_score(sure[[0, 0, 0]]) == pytest.approx(1, rel=1e-9)  # always the same class
+    assert inception_score(torch.zeros(7, 5)) == pytest.approx(1, rel=1e-9)  # never sure
+    # three pictures of class 0, one of class 1: exp of the entropy of (3/4, 1/4)
+    entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert inception_score(sure[[0, 0, 0, 1]]) == pytest.approx(math.exp(entropy), rel=1e-9)
+    # one picture is half sure: p(y|x) = (2/3, 1/3) and (1, 0)
+    logits = torch.tensor([[2 / 3, 1 / 3], [1.0, 1e-300]]).double().log()
+    kl = 2 / 3 * math.log(2 / 3 / (5 / 6)) + 1 / 3 * math.log(1 / 3 / (1 / 6)), math.log(1 / (5 / 6))
+    assert inception_score(logits) == pytest.approx(math.exp(sum(kl) / 2), rel=1e-9)
+
+
+def test_inception_score_is_that_of_torchmetrics():
+    from torchmetrics.image.inception import InceptionScore
+
+    logits = 2 * randn(50, 7, dtype=torch.float32)
+    theirs = InceptionScore(feature=torch.nn.Identity(), splits=1)
+    theirs.update(logits)
+    assert inception_score(logits) == pytest.approx(float(theirs.compute()[0]), rel=1e-4)
+
+
+def test_precision_and_recall_on_a_line():
+    """Real at 0, 1, 2, 3 and far at 10; k = 1: balls reach 1, 1, 1, 1 and 7."""
+    real = torch.tensor([0.0, 1, 2, 3, 10])[:, None]
+    fake = torch.tensor([-2.0, -1, 3.9, 5, 16, 18])[:, None]  # their balls reach 1, 1, 1.1, 1.1, 2, 2
+    # −2 lies in none; −1 at the edge of 0's; 3.9, 5, 16 within 10's; 18 in none: 4 of 6
+    # 0 at the edge of −1's; 1, 2, 10 in none; 3 within 3.9's: 2 of 5
+    assert precision_recall(real, fake, k=1) == pytest.approx((4 / 6, 2 / 5))
+    assert precision_recall(fake, real, k=1) == pytest.approx((2 / 5, 4 / 6))
+    assert precision_recall(real, fake, k=1, batch=2) == pytest.approx((4 / 6, 2 / 5))
+    # k = 4 of five real ones: 3 reaches 7, and 10 reaches 10
+    fake = torch.tensor([19.0, 21, 60, 61, 62])[:, None]
+    assert precision_recall(real, fake, k=4)[0] == pytest.approx(1 / 5)
+
+
+def test_precision_and_recall_by_brute_force():
+    real, fake, k = randn(40, 3), randn(30, 3, seed=1) + 0.7, 3
+
+    def covered(points, by):
+        reach = [sorted(float((b - c).norm()) for c in by)[k] for b in by]
+        hits = [any(float((p - b).norm()) <= r for b, r in zip(by, reach, strict=True)) for p in points]
+        return sum(hits) / len(hits)
+
+    assert precision_recall(real, fake, k) == pytest.approx((covered(fake, real), covered(real, fake)))
+    assert 0.2 < covered(fake, real) < 0.95
+
+
+def test_precision_and_recall_of_copies_and_of_strangers():
+    real = randn(60, 64, dtype=torch.float32)
+    assert precision_recall(real, real) == (1, 1)
+    assert precision_recall(real, real + 100) == (0, 0)
+    one = real[:1].repeat(60, 1)  # always the same real picture: perfect, and hardly any variety
+    assert precision_recall(real, one) == pytest.approx((1, 1 / 60))
+
+
+@pytest.mark.parametrize("k", [0, 5, 9])
+def test_precision_recall_needs_neighbours(k):
+    with pytest.raises(ValueError, match=f"k must be at least 1 and below both counts, 5 and 8, not {k}"):
+        precision_recall(randn(5, 2), randn(8, 2), k=k)
+
+
+def test_inception_score_needs_rows():
+    with pytest.raises(ValueError, match=r"must be \(N, K\).*\(5,\)"):
+        inception_score(torch.zeros(5))
 
 
 # Intervals, neighbours, decibels

@@ -151,7 +151,7 @@ def test_built_is_what_the_source_says(source):
 @built
 def test_stored_outputs(source):
     path = notebooks.target(source)
-    assert path.stat().st_size <= 0.6e6
+    assert path.stat().st_size <= 0.65e6
     nb = nbformat.read(path, as_version=4)
     for number, cell in enumerate(nb.cells, 1):
         if cell.cell_type != "code":

@@ -1,5 +1,7 @@
 """Running a notebook without a browser, on tiny notebooks."""
 
+import re
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -30,6 +32,8 @@ def test_a_page_with_the_picture(write, tmp_path, capsys):
     page = (tmp_path / "out" / "07_tiny.html").read_text()
     assert page.count('src="data:image/png;base64,') == 1
     assert "now 3" in page and "(run this cell to get its controls)" in page
+    assert re.findall(r"<script[^>]* src=", page) == ['<script async="" src=']  # the page does not wait
+    assert page.count('<p hidden="" id="formulas">') == 1
     said = capsys.readouterr().out
     assert "cell 3: import matplotlib.pyplot as plt" in said
     assert "minutes, peak memory 0." in said and "wrote" in said

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional as F
+from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
 from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, save_model, write_card
@@ -151,18 +152,30 @@ def ddpm_faces(**options) -> None:
 
 
 @torch.no_grad()
-def draw(predict, schedule, n: int, steps: int, seed: int, device="cpu", batch: int = 50, **condition):
-    """n faces (n, 3, 64, 64) in [−1, 1] by DDIM with η = 0; conditions have n rows; bf16 on the CPU."""
+def draw(
+    predict,
+    schedule,
+    n: int,
+    steps: int,
+    seed: int,
+    device="cpu",
+    batch: int = 50,
+    side: int = 64,
+    eta: float = 0.0,
+    **condition,
+) -> torch.Tensor:
+    """n faces (n, 3, side, side) in [−1, 1] by DDIM with η in bf16; conditions have n rows."""
     generator, walk, parts = (
         torch.Generator().manual_seed(seed),
         pairs(timesteps(schedule.steps, steps)),
         [],
     )
     for first in tqdm(range(0, n, batch), f"{n} faces, {steps} steps", mininterval=5):
-        x = torch.randn(min(batch, n - first), 3, 64, 64, generator=generator).to(device)
+        x = torch.randn(min(batch, n - first), 3, side, side, generator=generator).to(device)
         asked = {k: v[first : first + batch].to(device) for k, v in condition.items()}
         with torch.autocast(torch.device(device).type, torch.bfloat16):
-            end = last(sample(predict, schedule, x.to(memory_format=torch.channels_last), walk, **asked))
+            x = x.to(memory_format=torch.channels_last)
+            end = last(sample(predict, schedule, x, walk, eta, generator=generator, **asked))
         parts.append(end.x.float().clamp(-1, 1).cpu())
     return torch.cat(parts)
 
@@ -222,6 +235,13 @@ def scores(predict, n: int = 1000, steps: int = 50, seed: int = 0, device="cpu")
     )
 
 
+def sheet(name: str, n: int = 100, steps: int = 40, seed: int = 1) -> None:
+    """Writes build/NAME-sheet.png: n unselected faces as session 00 draws them, nothing asked for."""
+    predict = load_denoiser(name)
+    images = draw(predict, predict.schedule, n, steps, seed, eta=1.0)
+    save_image(images / 2 + 0.5, BUILD.parent / f"{name}-sheet.png", nrow=10)
+
+
 def quantiles(values: torch.Tensor) -> dict:
     return {f"{q:g}": round(float(values.quantile(q)), 4) for q in (0.01, 0.05, 0.5)}
 
@@ -234,15 +254,65 @@ def measure(name: str) -> None:
     print(json.dumps({k: card[k] for k in ("fd", "fd_small", "copying", "obedience")}, indent=1))
 
 
-RECIPES = {"face-features": face_features, "ddpm-faces": ddpm_faces}
+def ddpm_celeba(steps: int | None = None, **options) -> None:
+    """CelebA at 64×64, unconditional, for one or several GPUs (lecture 05); `steps` only tries so many."""
+    from accelerate import PartialState
+
+    torch.manual_seed(0)
+    data, schedule = load_faces("celeba", "train"), make_schedule(**FACE_SCHEDULE)
+    network = UNet(widths=(64, 128, 192), blocks=2, attention=(1, 2), patch=2)  # attends at 16×16 and 8×8
+    recipe = dict(
+        steps=steps or 100_000,
+        batch=64,
+        rate=5e-4,
+        warmup=1000,
+        ema=0.9999,
+        seed=0,
+        bf16=True,
+        channels_last=True,
+        every=steps or 1000,
+    )
+
+    def loss(network, batch, generator):
+        return diffusion_loss(Denoiser(network, schedule, "v"), batch["image"], generator)
+
+    name = "ddpm-celeba" if steps is None else f"ddpm-celeba-{steps}"  # a trial is not gone on with
+    average, seconds = train(name, network, data, loss, **recipe, **options)
+    if not PartialState().is_main_process:
+        return
+    if steps is not None:
+        print(f"{steps} steps in {seconds:.0f} s by {PartialState().num_processes} processes; not kept.")
+        return
+    card = dict(
+        recipe=recipe,
+        data=f"{len(data):,} photographs (CelebA, train)",
+        licence="CelebA is for non-commercial research only, and so are these weights",
+        schedule=FACE_SCHEDULE,
+        target="v",
+        seed=0,
+        seconds=round(seconds),
+        device=device_name(),
+        quality="not measured: the features of drawn faces mean little on photographs",
+    )
+    save_model("ddpm-celeba", average, card)
+
+
+RECIPES = {"face-features": face_features, "ddpm-faces": ddpm_faces, "ddpm-celeba": ddpm_celeba}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=sorted(RECIPES), help="which checkpoint")
     parser.add_argument("--compile", action="store_true", help="faster, where a C++ compiler is at hand")
+    parser.add_argument("--steps", type=int, help="only so many, to try it out (ddpm-celeba)")
+    parser.add_argument("--sheet", action="store_true", help="draw 100 faces with it instead of training it")
     asked = parser.parse_args()
-    RECIPES[asked.name](compile=asked.compile)
+    if asked.sheet:
+        return sheet(asked.name)
+    if asked.steps is not None and (asked.name != "ddpm-celeba" or asked.steps < 1):
+        parser.error("--steps is a number of at least 1, and goes with ddpm-celeba.")
+    trial = {} if asked.steps is None else {"steps": asked.steps}
+    RECIPES[asked.name](compile=asked.compile, **trial)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,24 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+# nbconvert's page asks the web for three scripts before it shows anything. Of these only the one that
+# sets the formulas is needed, and without a network the page has to come all the same, and say so.
+PAGE = """\
+{%- extends 'lab/index.html.j2' -%}
+{%- block html_head_js_requirejs -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}
+{{ super() | replace("<script src=", "<script async src=") }}
+{%- endblock -%}
+{%- block body_header -%}
+{{ super() }}
+<p id="formulas" hidden><b>The formulas below need a network:</b> the browser could not fetch MathJax,
+so they stand here as they were typed, in LaTeX. In JupyterLab they are shown without a network.</p>
+<script>
+addEventListener("load", () => { document.getElementById("formulas").hidden = !!window.MathJax; });
+</script>
+{%- endblock -%}
+"""
 
 
 class CellFailed(Exception):
@@ -87,7 +105,7 @@ def run(path, out=ROOT / "build", twice=False):
     """Execute one notebook file and write its page into `out`; returns page and Record."""
     nb = nbformat.read(path, as_version=4)
     record = execute(nb, path.parent, path.stem, twice)
-    page, _ = HTMLExporter(embed_images=True).from_notebook_node(
+    page, _ = HTMLExporter(embed_images=True, raw_template=PAGE).from_notebook_node(
         nb, {"metadata": {"name": path.stem, "path": str(path.parent)}}
     )
     out.mkdir(parents=True, exist_ok=True)

@@ -62,15 +62,14 @@ n = course.budget("samples")
 
 torch.manual_seed(0)
 noise = torch.randn(n, 3, 64, 64).to(device)             # where it all begins
-states = []
-for state in tqdm(sample(predict, schedule, noise, walk), total=len(walk)):
-    states.append(state)
+steps = sample(predict, schedule, noise, walk, eta=1.0)  # fresh noise on the way: session 05
+states = list(tqdm(steps, total=len(walk)))
 show_images(states[-1].x, title=f"{n} faces that nobody drew");
 
 # %% [markdown]
 # Look closely, as you would with a student's work. Which faces are right, which have a flaw? A small model makes small
-# mistakes: an uneven pair of glasses, a smudge in a beard, a grain in a flat colour. We will learn to *count* such
-# things instead of only liking the best picture.
+# mistakes: a hat of two colours, a beard that does not match the hair, a faint grid in a flat colour. We will learn to
+# *count* such things instead of only liking the best picture.
 
 # %% [markdown]
 # ## 2 · What happened on the way  <small>8 min</small>
@@ -120,9 +119,15 @@ from helpers.samplers import last
 faces = load_faces("embedded", "test", limit=256)
 wish = faces.ask(4, Eyeglasses=True, background_color="blue").to(device)
 
-short = pairs(timesteps(schedule.steps, min(20, len(walk))))
-asked = last(sample(guide(predict, 2.0), schedule, noise[:4], short, attributes=wish))
-show_images(asked.x, title="asked: eyeglasses, blue background; the rest left open");
+
+def draw_wish(wish):
+    """Four faces (4, 3, 64, 64) that fit the wish, always from the same noise."""
+    torch.manual_seed(0)
+    steered = guide(predict, 2.0)
+    return last(sample(steered, schedule, noise[:4], walk, eta=1.0, attributes=wish)).x
+
+
+show_images(draw_wish(wish), title="asked: eyeglasses, blue background; the rest left open");
 
 # %% [markdown]
 # Here are the words the model understands. Choose your own: each change draws four new faces from the **same** noise, in a few seconds
@@ -140,9 +145,8 @@ def draw(hair, beard, glasses, hat, mouth):
                 hat=hat, mouth=mouth)
     said = {name: value for name, value in said.items() if value != "any"}
     wish = faces.ask(4, **said).to(device)
-    end = last(sample(guide(predict, 2.0), schedule, noise[:4], short, attributes=wish))
     title = ", ".join(f"{k}: {v}" for k, v in said.items())
-    show_images(end.x, title=title or "any face")
+    show_images(draw_wish(wish), title=title or "any face")
 
 
 def menu(name):
@@ -155,15 +159,25 @@ slide(draw, hair=menu("hair_color"), beard=menu("facial_hair"), glasses=menu("gl
 # %%
 rows = [dict(hat="turban"), dict(hair_color="red", mouth="smile"),
         dict(glasses="sunglasses")]
-wishes = torch.cat([faces.ask(4, **row) for row in rows]).to(device)  # (12, A)
-same = noise[:4].repeat(3, 1, 1, 1)                      # (12, 3, 64, 64)
-end = last(sample(guide(predict, 2.0), schedule, same, short, attributes=wishes))
+drawn = torch.cat([draw_wish(faces.ask(4, **row).to(device)) for row in rows])
 names = ["a turban", "red hair and a smile", "sunglasses"]
-show_images(end.x, [n if i == 0 else "" for n in names for i in range(4)], columns=4);
+show_images(drawn, [n if i == 0 else "" for n in names for i in range(4)], columns=4);
 
 # %% [markdown]
 # **Predict.** Ask for a *bald* person with *red hair*. No face of the data is both. What will the model do: refuse, choose one of the two, or
-# mix them? Try it: `faces.ask(4, Bald=True, hair_color="red")`.
+# mix them?
+
+# %%
+wish = faces.ask(4, Bald=True, hair_color="red").to(device)
+show_images(draw_wish(wish), title="asked: bald, red hair");
+
+# %% [markdown]
+# <details><summary>Answer to the prediction</summary>
+#
+# It cannot refuse: a diffusion model always draws something. When we looked, *bald* won in all four faces, and the red went where hair was still left, into the beards. In the data a
+# beard has the colour of the hair, so this was the nearest thing that the model knew. It *combined* what it had seen; it did not look anything up.
+#
+# </details>
 
 # %% [markdown]
 # ## 4 · The way there: noise on a photograph  <small>5 min</small>
@@ -172,6 +186,11 @@ show_images(end.x, [n if i == 0 else "" for n in names for i in range(4)], colum
 # learns to say what was there. Taking apart is easy; it is one line:
 #
 # $$x_t = \text{signal}_t\cdot x_0 + \text{noise}_t\cdot\varepsilon,\qquad \varepsilon\sim\mathcal N(0, I)$$
+#
+# - $x_0$ is the clean picture, and $x_t$ the picture at step $t$.
+# - $\varepsilon$ ("epsilon") is noise: one random number for each pixel and colour. $\sim\mathcal N(0, I)$ reads "drawn from the normal distribution
+#   with mean 0 and variance 1, each number by itself".
+# - $\text{signal}_t$ and $\text{noise}_t$ are two plain numbers, from a table: how much of each goes into the mixture.
 #
 # Here it is on a real face, the astronaut Eileen Collins (photograph: NASA, public domain).
 
@@ -219,7 +238,7 @@ print(f"signal at t = 1000: {table.signal[1000]:.4f}")
 # **Predict** lines are for you. Say your guess aloud or write it down *before* you open the answer. A wrong guess that you
 # made teaches more than a right answer that you read.
 #
-# **Homework** is a notebook of its own, three to five exercises for each session. You write a few lines and call a check. One line comes
+# **Homework** is a notebook of its own, three to six exercises for each session. You write a few lines and call a check. One line comes
 # back:
 #
 # | mark | it says |
@@ -260,11 +279,19 @@ print(f"signal at t = 1000: {table.signal[1000]:.4f}")
 # **Predict.** $X$ and $Y$ are independent, each with standard deviation 1. Is the standard deviation of $0.6\,X + 0.8\,Y$ equal to 1.4, to 1, or to
 # 0.7?
 #
-# For independent Gaussians $X\sim\mathcal N(\mu_1,\sigma_1^2)$ and $Y\sim\mathcal N(\mu_2,\sigma_2^2)$:
+# $\mathcal N(\mu,\sigma^2)$ is the *Gaussian* or *normal* distribution with mean $\mu$, standard deviation $\sigma$ and variance $\sigma^2$; "$\sim$" reads
+# "is drawn from". For independent Gaussians $X\sim\mathcal N(\mu_1,\sigma_1^2)$ and $Y\sim\mathcal N(\mu_2,\sigma_2^2)$:
 #
 # $$\boxed{\,aX + bY \sim \mathcal N\!\left(a\mu_1 + b\mu_2,\; a^2\sigma_1^2 + b^2\sigma_2^2\right)\,}$$
 #
 # Means add, **variances** add, standard deviations do not.
+#
+# *Why?* The variance is the mean of the squared distance from the mean. Here this distance is $a(X-\mu_1) + b(Y-\mu_2)$, and its square has three parts:
+#
+# $$a^2(X-\mu_1)^2 + b^2(Y-\mu_2)^2 + 2ab\,(X-\mu_1)(Y-\mu_2)$$
+#
+# The first has the mean $a^2\sigma_1^2$, the second $b^2\sigma_2^2$. The third has the mean 0: $X$ and $Y$ know nothing of each other, so its plus and its
+# minus balance. (That the sum has again the *shape* of a Gaussian is a gift that few other distributions have: the pictures below show it.)
 
 # %%
 import matplotlib.pyplot as plt
@@ -304,21 +331,29 @@ def sum_of_two(b):
 slide(sum_of_two, b=(0.0, 2.0, 0.8))
 
 # %% [markdown]
+# <details><summary>Answer to the prediction</summary>
+#
+# It is 1: the variances $0.36$ and $0.64$ add up to 1. (The 1.4 would come from adding standard deviations, $0.6 + 0.8$.)
+#
+# </details>
+#
 # The choice $a^2 + b^2 = 1$ keeps the variance at 1, whatever $a$ is. That is why diffusion models mix picture and noise with
-# $\sqrt{\bar\alpha}$ and $\sqrt{1-\bar\alpha}$ and not with $\bar\alpha$ and $1-\bar\alpha$.
+# $\sqrt{\bar\alpha}$ and $\sqrt{1-\bar\alpha}$ and not with $\bar\alpha$ and $1-\bar\alpha$. ($\bar\alpha$, "alpha bar", is a number between 0 and 1: the share of the picture in
+# the mixture. Session 02 says where it comes from.)
 
 # %% [markdown]
 # ## 7 · Products of Gaussians: precisions add  <small>10 min</small>
 #
 # Two people measure the same length. One says "2, give or take 1", the other "4, give or take 0.5". What should you believe?
 #
-# Multiply the two densities. In the exponent stand two squares in $x$; collect the terms with $x^2$ and $x$:
+# The density of a Gaussian is $\frac{1}{\sigma\sqrt{2\pi}}\,e^{-(x-\mu)^2/2\sigma^2}$: all of $x$ is in the exponent. Multiply two densities, and the exponents add. There stand two squares in
+# $x$; collect the terms with $x^2$ and $x$:
 #
 # $$-\frac{(x-\mu_1)^2}{2\sigma_1^2} - \frac{(x-\mu_2)^2}{2\sigma_2^2}
 # = -\frac12\Big(\underbrace{\tfrac1{\sigma_1^2}+\tfrac1{\sigma_2^2}}_{1/\sigma^2}\Big)x^2
 # + \Big(\underbrace{\tfrac{\mu_1}{\sigma_1^2}+\tfrac{\mu_2}{\sigma_2^2}}_{\mu/\sigma^2}\Big)x + \text{const}$$
 #
-# This is again a square, $-(x-\mu)^2/2\sigma^2$ plus a constant. We have *completed the square*:
+# This is again one square: $-(x-\mu)^2/2\sigma^2$, multiplied out, is $-\frac{1}{2\sigma^2}x^2 + \frac{\mu}{\sigma^2}x$ plus a constant. Compare the two brackets. We have *completed the square*:
 #
 # $$\boxed{\;\frac1{\sigma^2} = \frac1{\sigma_1^2} + \frac1{\sigma_2^2},\qquad
 # \mu = \sigma^2\Big(\frac{\mu_1}{\sigma_1^2} + \frac{\mu_2}{\sigma_2^2}\Big)\;}$$
@@ -374,9 +409,20 @@ slide(product_of_two, s2=(0.2, 3.0, 1.0))
 #
 # $$\boxed{\;p(x_0\mid x_t) = \frac{q(x_t\mid x_0)\,p(x_0)}{q(x_t)}\;}$$
 #
-# Take clean values $x_0\sim\mathcal N(0, 1)$ and $x_t = a\,x_0 + b\,\varepsilon$ with $a^2+b^2=1$. As functions of $x_0$ both factors are Gaussian:
-# $p(x_0)$ has mean 0 and precision 1; $q(x_t\mid x_0)$ has its top at $x_t/a$ and precision $a^2/b^2$. The product of
-# section 7 gives
+# $p$ and $q$ are densities, and the bar reads "if one knows". $p(x_0)$ is called the *prior*: what one believes before one looks. $q(x_t)$ does not contain $x_0$: it only sets
+# the area to 1.
+#
+# Take clean values $x_0\sim\mathcal N(0, 1)$ and $x_t = a\,x_0 + b\,\varepsilon$ with $a^2+b^2=1$. As functions of $x_0$ both factors are Gaussian.
+#
+# *The first factor.* If one knows $x_0$, then $x_t\sim\mathcal N(a\,x_0, b^2)$. Take $a^2$ out of the square, to see what this says about $x_0$:
+#
+# $$-\frac{(x_t - a\,x_0)^2}{2b^2} = -\frac{(x_0 - x_t/a)^2}{2\,b^2/a^2}$$
+#
+# The top is at $x_0 = x_t/a$, the variance is $b^2/a^2$, the precision $a^2/b^2$.
+#
+# *The second factor*, the prior, has mean 0 and precision 1.
+#
+# *The product* (section 7). The precisions add: $1 + a^2/b^2 = (b^2+a^2)/b^2 = 1/b^2$, so the variance is $b^2$. The mean is $b^2\big(0\cdot 1 + \frac{x_t}{a}\cdot\frac{a^2}{b^2}\big) = a\,x_t$. Together:
 #
 # $$p(x_0\mid x_t) = \mathcal N(a\,x_t,\; b^2)$$
 #
@@ -431,11 +477,11 @@ slide(slice_at, seen=(-2.0, 2.0, 1.0))
 #
 # In session 04 we want the logarithm of an average and can only compute the average of logarithms. Which is larger?
 #
-# The logarithm bends downwards, so a chord lies below the curve:
+# $\mathbb E[X]$ is the mean of $X$ (the *expected value*). The logarithm bends downwards, so a chord lies below the curve:
 #
 # $$\boxed{\;\log \mathbb E[X] \;\ge\; \mathbb E[\log X]\;}$$
 #
-# with equality only if $X$ does not vary. The difference is the *gap*; the art of session 04 is to make it small.
+# The logarithm of a mean is larger, with equality only if $X$ does not vary. The difference is the *gap*; the art of session 04 is to make it small.
 
 # %%
 def show_jensen(ax, low, high):
@@ -463,6 +509,9 @@ slide(jensen, spread=(0.1, 2.9, 1.5))
 
 # %% [markdown]
 # A number where the gap is known: for $X = e^{sZ}$ with $Z\sim\mathcal N(0,1)$ we have $\log\mathbb E[X] = s^2/2$ and $\mathbb E[\log X] = 0$.
+#
+# (The second, because $\log X = sZ$ has the mean 0. The first by completing the square as in section 7: $sz - \frac12z^2 = -\frac12(z-s)^2 + \frac12s^2$. What is left beside $s^2/2$ is
+# a Gaussian moved to $s$, and its area is 1.)
 
 # %%
 s = 0.8
@@ -479,7 +528,13 @@ assert gap > 0 and abs(gap - s**2 / 2) < 0.01
 #
 # $$\mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\Big[\log\frac{p(x)}{q(x)}\Big] \ge 0$$
 #
-# It is never negative: that is Jensen with $X = q/p$. For two Gaussians the integral can be done:
+# ($\mathbb E_{x\sim p}$: the mean over $x$ drawn from $p$. With the natural logarithm the unit is called *nat*.) It is never negative: that is Jensen with $X = q/p$, whose mean is 1.
+#
+# For two Gaussians the mean can be computed. The logarithm of the quotient is
+#
+# $$\log\frac{p(x)}{q(x)} = \log\frac{\sigma_2}{\sigma_1} - \frac{(x-\mu_1)^2}{2\sigma_1^2} + \frac{(x-\mu_2)^2}{2\sigma_2^2}$$
+#
+# Now take the mean over $x\sim p$. $(x-\mu_1)^2$ has the mean $\sigma_1^2$, so the second part gives $-\frac12$. $(x-\mu_2)^2$ has the mean $\sigma_1^2 + (\mu_1-\mu_2)^2$: spread and shift. Together:
 #
 # $$\boxed{\;\mathrm{KL}\big(\mathcal N(\mu_1,\sigma_1^2)\,\|\,\mathcal N(\mu_2,\sigma_2^2)\big)
 # = \log\frac{\sigma_2}{\sigma_1} + \frac{\sigma_1^2 + (\mu_1-\mu_2)^2}{2\sigma_2^2} - \frac12\;}$$
@@ -529,6 +584,12 @@ def divergence(mean, std):
 slide(divergence, mean=(-3.0, 3.0, 1.0), std=(0.3, 3.0, 1.0))
 
 # %% [markdown]
+# <details><summary>Answer to the prediction</summary>
+#
+# A *narrow* belief in a wide world is worse: 2.90 nats against 0.65.
+#
+# </details>
+#
 # Believing too narrowly is punished harder: what you held to be impossible happens all the time. And KL is not a distance: the two
 # directions differ.
 
@@ -546,18 +607,24 @@ slide(divergence, mean=(-3.0, 3.0, 1.0), std=(0.3, 3.0, 1.0))
 fd = card["fd"]
 print(f"Fréchet distance of {fd['n']:,} faces, {fd['steps']} steps: {fd['value']:.2f}")
 print(f"real faces against real faces, same n:   {fd['floor']:.2f} (seed {fd['seed']})")
-print(f"broken faces in 100, counted by eye:     {card['sheet']['broken']}")
+sheet = card["sheet"]
+print(f"broken faces in {sheet['n']} drawn as above:       {sheet['broken']}")
+print(f"the same without fresh noise on the way: {sheet['deterministic']['broken']}")
 
 # %% [markdown]
 # The *Fréchet distance* compares two sets of pictures; smaller is better, and even two sets of real faces do not reach 0. Session 05 explains it and
 # what it misses. It is measured in the features of this course's own small network, so do not compare the number with those in
-# papers.
+# papers. Broken faces (a hat of two colours, a ghost of hair) were counted by eye, once, in sheets of 100 that nobody selected. In nine more of the first
+# sheet the beard has another colour than the hair, which the data never show: what must agree over a distance is hard for a small model.
 #
 # **At the exit.** You see $x_t = 1$, and you know $x_t = 0.8\,x_0 + 0.6\,\varepsilon$ with $x_0\sim\mathcal N(0,1)$. What is the best guess for $x_0$, and how sure
 # can you be? <details><summary>Answer</summary>Mean $0.8$, standard deviation $0.6$ (section 8).</details>
 #
 # **Try next.** Draw faces with 5 steps instead of 40 and with 200. Ask for something that is not in the data. Put your own photograph
 # in: `from helpers.data import load_picture`, then `photo = load_picture("me.jpg")` in section 4.
+#
+# **Homework:** [homework/00_start_here.ipynb](homework/00_start_here.ipynb): the five formulas, written by you. **Next session:** 01, why diffusion, and what the other ways to
+# make pictures cannot do.
 #
 # **To read.** J. Ho, A. Jain, P. Abbeel, *Denoising Diffusion Probabilistic Models*, 2020 (arXiv 2006.11239), section 1 and figure 6. C. Bishop, *Pattern Recognition and
 # Machine Learning*, 2006, sections 1.2, 1.6 and 2.3.

@@ -37,11 +37,11 @@ course.setup(minutes={"cpu": 1, "gpu": 1})
 #
 # <details><summary>Answer</summary>0.5. With equal widths only (μ₁ − μ₂)² / 2σ² is left. (Session 00, section 10)</details>
 #
-# **3.** A GAN makes a picture with one call of its network. The model of session 00 needed 40 calls. What did we get for this
-# price?
+# **3.** The model of session 00 called its network 40 times to make faces. What did it start from? And what does the network guess in each
+# of these calls: the next, slightly cleaner picture?
 #
-# <details><summary>Answer</summary>A simple training: one network, one squared error, no opponent to fight with, and no demand that the network can be
-# inverted, as a flow must be. (Sessions 00 and 01)</details>
+# <details><summary>Answer</summary>It starts from pure noise. And no: it always guesses the *end*, the clean picture, walks a little towards it, and guesses again.
+# (Session 00, section 2. Session 01 compares this with methods that need a single call.)</details>
 
 # %% [markdown]
 # ## 1 · How does one ruin a picture gently?  <small>9 min</small>
@@ -102,33 +102,6 @@ walks = {"1": walk(1, beta), "1 − β": walk(1 - beta, beta),
          "√(1 − β)": walk((1 - beta) ** 0.5, beta)}
 for name, x in walks.items():
     print(f"factor {name:9s} variance after 300 steps {x[-1].var():.2f}")
-
-# %% [markdown]
-# One technical cell, nothing to learn here: it sets the course's colours, and stores the figures with 96 colours, a third of the bytes, so that this
-# notebook full of noise stays small.
-
-# %%
-import io
-
-from IPython import get_ipython
-from matplotlib.figure import Figure
-from PIL import Image
-
-from helpers.plots import style
-
-
-def as_png(figure, colors=96):
-    file, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(file, bbox_inches="tight")
-    picture = Image.open(file).convert("RGB").quantize(colors, dither=Image.Dither.NONE)
-    picture.save(small, "PNG", optimize=True)
-    return small.getvalue()
-
-
-if shell := get_ipython():                             # None outside of a notebook
-    shell.run_line_magic("matplotlib", "inline")
-    shell.display_formatter.formatters["image/png"].for_type(Figure, as_png)
-style()
 
 # %% [markdown]
 # Three of the copies in each figure, and the mean and spread of all:
@@ -910,7 +883,7 @@ filmstrip([x_t[i] for i in six] + [faces[found[i]] for i in six], titles, rows=2
           side=1.3);
 
 # %% [markdown]
-# Now all faces, at ten noise levels, with two schedules. For each level we take the step whose $\log\mathrm{SNR}$ is nearest.
+# Now all faces, at eleven noise levels, with two schedules. For each level we take the step whose $\log\mathrm{SNR}$ is nearest.
 
 # %%
 levels = torch.tensor([0, -1, -2, -3, -3.5, -4, -4.5, -5, -6, -8, -10])

@@ -14,7 +14,7 @@
 # At the end you will have made the picture with which diffusion models began: three rows, in which a spiral of points dissolves
 # into noise, a small network rolls it up again, and arrows show where the network pushes each point.
 #
-# **Time:** 90 minutes; the cells run for about two minutes on two CPU cores, on a graphics card too.
+# **Time:** 90 minutes; the cells themselves run for up to two minutes on two CPU cores, and no shorter on a graphics card: the network is tiny.
 #
 # **Before:** session 02 (the jump from $x_0$ to $x_t$), and from session 00 products of Gaussians (section 7), Bayes (8) and KL (10).
 #
@@ -84,7 +84,8 @@ stay = 0.8
 step = torch.full((3, 3), (1 - stay) / 2).double()
 step.fill_diagonal_(stay)                       # step[i, j] = q(x_t = j | x_{t-1} = i)
 
-# a = x_0, b = x_1, c = x_2, d = x_3; one number for each of the 3·3·3·3 = 81 paths
+# einsum multiplies entries whose letters agree: a = x_0, b = x_1, c = x_2, d = x_3.
+# One number for each of the 3·3·3·3 = 81 paths:
 joint = torch.einsum("a,ab,bc,cd->abcd", p0, step, step, step)
 print(f"black, black, grey, grey: {joint[0, 0, 1, 1]:.4f} = 0.7 · 0.8 · 0.1 · 0.8")
 print(f"all 81 paths together:    {joint.sum():.4f}")
@@ -123,28 +124,22 @@ print("(2) = (1), and x_2, x_3 tell nothing more about x_0 once x_1 is known")
 # %%
 import matplotlib.pyplot as plt
 
-from helpers.plots import style
 
-style()
-plt.rcParams["figure.dpi"] = 74                             # keeps this notebook small
-
-# %%
 def show_table(ax, table, title):
     ax.imshow(table, cmap="Blues", vmin=0, vmax=1)
     for i in range(3):
         for j in range(3):
             color = "white" if table[i, j] > 0.65 else "black"
-            ax.text(j, i, f"{table[i, j]:.2f}", ha="center", va="center", color=color,
-                    fontsize=8)
+            ax.text(j, i, f"{table[i, j]:.2f}", ha="center", va="center", color=color)
     names = ["black", "grey", "white"]
-    ax.set_xticks(range(3), names, fontsize=7)
-    ax.set_yticks(range(3), names, fontsize=7, rotation=90, va="center")
-    ax.set_title(title, fontsize=9)
+    ax.set_xticks(range(3), names, fontsize=8)
+    ax.set_yticks(range(3), names, fontsize=8, rotation=90, va="center")
+    ax.set_title(title, fontsize=10)
 
 
-fig, axes = plt.subplots(1, 3, figsize=(5.1, 1.8))
+fig, axes = plt.subplots(1, 4, figsize=(9, 2.4))
 show_table(axes[0], step, "forward $q(x_t \\mid x_{t-1})$")
-for ax, t in zip(axes[1:], (1, 3)):
+for ax, t in zip(axes[1:], (1, 2, 3)):
     show_table(ax, back[t - 1], f"backward $q(x_{t - 1} \\mid x_{t})$")
 axes[0].set(ylabel="from $x_{t-1}$", xlabel="to $x_t$")
 axes[1].set(ylabel="from $x_t$", xlabel="to $x_{t-1}$")
@@ -162,7 +157,7 @@ plt.show()
 #
 # $$q(x_t\mid x_{t-1}) = q(x_t\mid x_{t-1}, x_0) = \frac{q(x_{t-1}\mid x_t, x_0)\;q(x_t\mid x_0)}{q(x_{t-1}\mid x_0)}$$
 #
-# (the first "=" is Markov again). Multiply from $t=2$ to $T$. The fractions $q(x_t\mid x_0)/q(x_{t-1}\mid x_0)$ cancel in a row, as in
+# (the first "=" is Markov again). Multiply from $t=2$ to $T$, and by $q(x_1\mid x_0)$. The fractions $q(x_t\mid x_0)/q(x_{t-1}\mid x_0)$ cancel in a row, as in
 # $\frac{b}{a}\cdot\frac{c}{b}\cdot\frac{d}{c} = \frac{d}{a}$, and we get
 #
 # $$q(x_{1:T}\mid x_0) = q(x_T\mid x_0)\,\prod_{t=2}^{T} q(x_{t-1}\mid x_t, x_0)\tag{3}$$
@@ -197,7 +192,7 @@ def data_with(white):
 
 
 def two_tables(white):
-    fig, axes = plt.subplots(1, 2, figsize=(3.6, 1.9))
+    fig, axes = plt.subplots(1, 2, figsize=(5, 2.6))
     show_table(axes[0], backward(data_with(white))[0][1], "$q(x_1 \\mid x_2)$")
     show_table(axes[1], known(2)[2], "$q(x_1 \\mid x_2, x_0 = $ white$)$")
     fig.suptitle(f"data: {white:.0%} white", fontsize=10)
@@ -207,10 +202,10 @@ def two_tables(white):
 slide(two_tables, white=(0.0, 1.0, 0.2))
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(5.1, 1.8))
-for ax, white in zip(axes, (0.0, 0.95)):
+fig, axes = plt.subplots(1, 4, figsize=(9, 2.3))
+for ax, white in zip(axes, (0.0, 0.5, 0.95)):
     show_table(ax, backward(data_with(white))[0][1], f"$q(x_1|x_2)$, {white:.0%} white")
-show_table(axes[2], known(2)[2], "$x_0 = $ white: always")
+show_table(axes[3], known(2)[2], "$x_0 = $ white: always")
 plt.show()
 
 # %% [markdown]
@@ -265,7 +260,7 @@ def paths(data, n=1_000_000):
 # began near $x_0 = 1$.
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 1.7), sharey=True)
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.4), sharey=True)
 found = {}
 for name, line in zip(datasets, ("-", "--", ":")):
     x0, xs, xt = paths(name)
@@ -279,8 +274,8 @@ left.set(xlabel="$x_{t-1}$", yticks=[])
 left.set_title("$x_0$ unknown: the data decide", fontsize=10)
 right.set_xlabel("$x_{t-1}$")
 right.set_title("$x_0 = 1$ known: all the same", fontsize=10)
-left.legend(fontsize=7)
-right.legend(fontsize=7)
+left.legend(fontsize=8)
+right.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
@@ -291,7 +286,7 @@ plt.show()
 #
 # $$q(x_{t-1}\mid x_t, x_0)\;\propto\; q(x_t\mid x_{t-1})\cdot q(x_{t-1}\mid x_0)$$
 #
-# One forward step and one jump. Both are Gaussians that we know, for every $t$.
+# ($\propto$: equal up to a factor without $x_{t-1}$, which only sets the area to 1.) One forward step and one jump. Both are Gaussians that we know, for every $t$.
 #
 # </details>
 #
@@ -336,19 +331,19 @@ def show_past(ax, x_t):
 
 
 def past(x_t):
-    ax = plt.subplots(figsize=(3.6, 1.8))[1]
+    ax = plt.subplots(figsize=(5, 2.5))[1]
     show_past(ax, x_t)
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=8)
     plt.show()
 
 
 slide(past, x_t=(-2.0, 2.0, 0.4))
 
 # %%
-fig, axes = plt.subplots(1, 3, figsize=(6, 1.5), sharey=True)
-for ax, x_t in zip(axes, (-1.0, 0.0, 1.5)):
+fig, axes = plt.subplots(1, 4, figsize=(10, 2.2), sharey=True)
+for ax, x_t in zip(axes, (-1.0, 0.0, 0.5, 1.5)):
     show_past(ax, x_t)
-axes[2].legend(fontsize=6, loc="upper left", handlelength=1.5)
+axes[3].legend(fontsize=8, loc="upper left", handlelength=1.5)
 plt.show()
 
 # %% [markdown]
@@ -452,23 +447,23 @@ def show_product(ax, x_t, beta, abar=abar_s):
     ax.plot(grid[::40], bayes[::40], "k.", ms=4, label="grid")
     ax.set(xlim=(-2.5, 2.5), ylim=(0, 2), yticks=[])
     width = var.item() ** 0.5
-    ax.set_title(f"β = {beta:.2f}: {mean.item():.2f} ± {width:.2f}", fontsize=8)
+    ax.set_title(f"β = {beta:.2f}: {mean.item():.2f} ± {width:.2f}", fontsize=10)
 
 
 def product(x_t, beta):
-    ax = plt.subplots(figsize=(3.6, 1.8))[1]
+    ax = plt.subplots(figsize=(5, 2.5))[1]
     show_product(ax, x_t, beta)
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=8)
     plt.show()
 
 
 slide(product, x_t=(-1.5, 1.5, -0.5), beta=(0.05, 0.95, 0.3))
 
 # %%
-fig, axes = plt.subplots(1, 4, figsize=(6.4, 1.4), sharey=True)
+fig, axes = plt.subplots(1, 4, figsize=(10, 2.2), sharey=True)
 for ax, b in zip(axes, (0.05, 0.3, 0.6, 0.95)):
     show_product(ax, -0.5, b)
-axes[3].legend(fontsize=7)
+axes[3].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
@@ -480,7 +475,7 @@ plt.show()
 ts = torch.arange(1, 1001)
 abar, betas = schedule.alphas_cumprod, schedule.betas
 tilde = (1 - abar[ts - 1]) / (1 - abar[ts]) * betas[ts]
-fig, (left, right) = plt.subplots(1, 2, figsize=(6, 1.7))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.6))
 left.plot(ts, betas[ts], lw=3, alpha=0.5, label="$\\beta_t$ (forward)")
 left.plot(ts, tilde, "--", label="$\\tilde\\beta_t$ (back, knowing $x_0$)")
 left.set(xscale="log", yscale="log", xlabel="t")
@@ -491,8 +486,8 @@ weight = (1 - betas[ts]).sqrt() * (1 - abar[ts - 1]) / (1 - abar[ts])
 right.plot(ts, weight, "--", label="weight of $x_t$")
 right.set(xscale="log", xlabel="t")
 right.set_title("the two weights in the mean", fontsize=10)
-left.legend(fontsize=8)
-right.legend(fontsize=8)
+left.legend(fontsize=9, loc="upper left")
+right.legend(fontsize=9)
 plt.show()
 assert tilde[0] == 0 and (tilde <= betas[ts]).all()          # never more than forward
 
@@ -501,7 +496,12 @@ assert tilde[0] == 0 and (tilde <= betas[ts]).all()          # never more than f
 # - At $t = 1$ the weight of $x_0$ is 1 and the weight of $x_1$ is 0. **The last step goes to $x_0$ itself and adds no noise.**
 #
 # **The same mean, written with $\varepsilon$.** Networks often predict the noise. Put $x_0 = (x_t - \sqrt{1-\bar\alpha_t}\,\varepsilon)/\sqrt{\bar\alpha_t}$ into $\tilde\mu_t$. The two parts with
-# $x_t$ add up to $1/\sqrt{\alpha_t}$, and
+# $x_t$ add up to
+#
+# $$\frac{\beta_t}{\sqrt{\alpha_t}\,(1-\bar\alpha_t)} + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}
+# = \frac{\beta_t+\alpha_t-\bar\alpha_t}{\sqrt{\alpha_t}\,(1-\bar\alpha_t)} = \frac1{\sqrt{\alpha_t}}$$
+#
+# (in the first part $\sqrt{\bar\alpha_{t-1}/\bar\alpha_t} = 1/\sqrt{\alpha_t}$ was used, at the end $\beta_t+\alpha_t = 1$). With the part of $\varepsilon$:
 #
 # $$\tilde\mu_t = \frac1{\sqrt{\alpha_t}}\left(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\varepsilon\right)\tag{DDPM, eq. 10, 11}$$
 
@@ -542,14 +542,14 @@ def show_step_back(ax, beta, x_t=0.0, data="two values", abar=0.9):
     ax.fill_between(grid, truth, color="C5", alpha=0.6, label="true $q(x_{t-1}|x_t)$")
     ax.plot(grid, belief, color="C3", lw=2, label="best Gaussian")
     ax.set(xlim=(-2, 2), yticks=[])
-    ax.set_title(f"β = {beta:.3f}: KL {kl(truth, belief):.4f}", fontsize=8)
+    ax.set_title(f"β = {beta:.3f}: KL {kl(truth, belief):.4f}", fontsize=10)
 
 
 # %%
-fig, axes = plt.subplots(1, 4, figsize=(6.8, 1.7))
+fig, axes = plt.subplots(1, 4, figsize=(10, 2.4))
 for ax, b in zip(axes, (0.005, 0.02, 0.1, 0.8)):
     show_step_back(ax, b)
-fig.legend(*axes[0].get_legend_handles_labels(), fontsize=7, ncols=2,
+fig.legend(*axes[0].get_legend_handles_labels(), fontsize=9, ncols=2,
            loc="outside lower center")
 plt.show()
 
@@ -565,9 +565,9 @@ plt.show()
 
 # %%
 def step_back(beta, x_t):
-    ax = plt.subplots(figsize=(3.6, 1.8))[1]
+    ax = plt.subplots(figsize=(5, 2.5))[1]
     show_step_back(ax, beta, x_t)
-    ax.legend(fontsize=7)
+    ax.legend(fontsize=8)
     plt.show()
 
 
@@ -583,9 +583,18 @@ slide(step_back, beta=(0.005, 0.955, 0.1), x_t=(-1.5, 1.5, 0.0))
 # parabola, only shifted. And a Gaussian is exactly a density whose logarithm is a parabola. The shift is given by the slope of the line,
 # $\nabla_x\log q(x)$, which is called the **score**:
 #
+# ($\mathbb E[x_{t-1}\mid x_t]$: the mean of $x_{t-1}$ over all paths that come through this $x_t$.)
+#
 # $$\mathbb E[x_{t-1}\mid x_t]\;\approx\;\frac{1}{\sqrt{\alpha_t}}\big(x_t + \beta_t\,\nabla\log q(x_t)\big)$$
 #
-# So one vector per point, the score, is all that a small step needs. (In section 5 we see that "≈" is even "=" here.)
+# <details><summary>Where does this formula come from?</summary>
+#
+# Let the line be $g\cdot x_{t-1}$ + constant, with the slope $g$. Complete the square once more: $-\frac{\alpha_t}{2\beta_t}x_{t-1}^2 + \big(\frac{\sqrt{\alpha_t}\,x_t}{\beta_t}+g\big)x_{t-1}$ belongs to a Gaussian of
+# variance $\beta_t/\alpha_t$ and mean $\frac{x_t}{\sqrt{\alpha_t}} + \frac{\beta_t}{\alpha_t}\,g$. For a small step $\alpha_t$ is nearly 1, and the slope at $t-1$ is nearly the one at $t$.
+#
+# </details>
+#
+# So one vector per point, the score, is all that a small step needs. (A cell of section 5 will show that "≈" is even "=".)
 #
 # How quickly does the error go away? We average the KL over all $x_t$, each as often as it occurs.
 
@@ -613,7 +622,7 @@ for name, values in curves.items():
     print(f"{name:21s}", "".join(f"{v:9.0e}" for v in values))
 
 # %%
-fig, ax = plt.subplots(figsize=(3.8, 1.9))
+fig, ax = plt.subplots(figsize=(5.4, 2.9))
 for (name, values), line in zip(curves.items(), ("-", "--", ":", "-.")):
     if name != "broad":                         # that is 0 up to rounding: see below
         ax.plot(steps, values, line, lw=2, label=name)
@@ -623,14 +632,14 @@ ax.plot(steps[3:], guide, color="0.6", label="slope $\\beta^3$")
 ax.set(xscale="log", yscale="log", xlabel="$\\beta$ of one step", ylabel="KL in nats")
 ax.set_xticks(steps, steps, fontsize=8)
 ax.minorticks_off()
-ax.legend(fontsize=7)
+ax.legend(fontsize=8)
 plt.show()
 assert all(v < 1e-6 for v in curves["broad"])
 assert small[6] < small[5] / 5
 
 # %% [markdown]
-# On the right (large steps) the KL falls slowly; on the left it falls faster and faster, towards the grey line: **half the step, nearly an eighth of the error**. A walk with half the step
-# has twice as many steps, so over the whole walk the error still becomes four times smaller.
+# On the right (large steps) the KL falls slowly; on the left it falls faster and faster, towards the grey line: **half the step, a sixth to an eighth of the error**. A walk with half the step
+# has twice as many steps, so over the whole walk the error still becomes three to four times smaller.
 #
 # "Broad" is not in the picture, because its KL is 0 at every $\beta$: for *one* Gaussian, Bayes multiplies two Gaussians, and the product is one.
 #
@@ -645,12 +654,14 @@ assert small[6] < small[5] / 5
 #
 # What is the best guess of $x_0$, if we see $x_t$? Two questions in one:
 #
-# **Who made it?** If Gaussian $k$ made $x_0$, then $x_t$ comes from $\mathcal N(\sqrt{\bar\alpha_t}\,\mu_k,\ v\,I)$ with $v = \bar\alpha_t s^2 + 1-\bar\alpha_t$ (variances add). Bayes gives the
+# **Who made it?** If Gaussian $k$ made $x_0$, then $x_t$ comes from $\mathcal N(\sqrt{\bar\alpha_t}\,\mu_k,\ v\,I)$ with $v = \bar\alpha_t s^2 + 1-\bar\alpha_t$ (variances add; $I$ says: both coordinates alike, each by itself). Bayes gives the
 # *responsibilities* $r_k$, which add up to 1:
 #
 # $$r_k(x_t) = \frac{w_k\,\mathcal N(x_t;\sqrt{\bar\alpha_t}\,\mu_k, v I)}{\sum_j w_j\,\mathcal N(x_t;\sqrt{\bar\alpha_t}\,\mu_j, v I)}$$
 #
-# **And if it was $k$?** Then it is the single Gaussian of session 00, section 8: start at the centre and go a part of the way towards what we see,
+# **And if it was $k$?** Then it is the single Gaussian of session 00, section 8, only with another centre and width. The prior $\mathcal N(\mu_k, s^2)$ has the precision $1/s^2$; the
+# noisy value says $x_t/\sqrt{\bar\alpha_t}$ with the precision $\bar\alpha_t/(1-\bar\alpha_t)$. Together that is $\frac1{s^2}+\frac{\bar\alpha_t}{1-\bar\alpha_t} = \frac{v}{s^2(1-\bar\alpha_t)}$. So the
+# share of the noisy value in the mean is $\frac{\bar\alpha_t}{1-\bar\alpha_t}\cdot\frac{s^2(1-\bar\alpha_t)}{v} = \bar\alpha_t s^2/v$. In words: start at the centre and go this part of the way towards what we see,
 #
 # $$\mathbb E[x_0\mid x_t, k] = \mu_k + \frac{\sqrt{\bar\alpha_t}\,s^2}{v}\,\big(x_t-\sqrt{\bar\alpha_t}\,\mu_k\big),
 # \qquad \boxed{\;\mathbb E[x_0\mid x_t] = \sum_k r_k(x_t)\;\mathbb E[x_0\mid x_t, k]\;}$$
@@ -687,31 +698,30 @@ print("by hand = helpers.exact.MixtureDenoiser")
 # Each arrow begins at a place $x_t$ and ends at the best guess $\mathbb E[x_0\mid x_t]$. Move $t$.
 
 # %%
-side = torch.linspace(-2.2, 2.2, 7).double()
-places = torch.cartesian_prod(side, side)                          # (49, 2)
+side = torch.linspace(-2.2, 2.2, 9).double()
+places = torch.cartesian_prod(side, side)                          # (81, 2)
 
 
 def show_guess(ax, t):
     way = expected_x0(places, t) - places
     ax.quiver(*places.T, *way.T, angles="xy", scale_units="xy", scale=1, width=0.004,
-              color="0.5", antialiased=False)
-    ax.scatter(*(places + way).T, s=7, color="C3", zorder=3, antialiased=False)
-    ax.scatter(*centres.T, s=40, facecolors="none", edgecolors="C0", linewidths=1.5,
-               antialiased=False)
+              color="0.5")
+    ax.scatter(*(places + way).T, s=9, color="C3", zorder=3)
+    ax.scatter(*centres.T, s=60, facecolors="none", edgecolors="C0", linewidths=1.5)
     ax.set(xlim=(-2.4, 2.4), ylim=(-2.4, 2.4), xticks=[], yticks=[], aspect="equal")
     ax.set_title(f"t = {t}, $\\bar\\alpha_t$ = {abar[t]:.2f}", fontsize=9)
 
 
 def guess_at(t):
-    show_guess(plt.subplots(figsize=(2.6, 2.8))[1], t)
+    show_guess(plt.subplots(figsize=(3.6, 3.8))[1], t)
     plt.show()
 
 
 slide(guess_at, t=(1, 1000, 250))
 
 # %%
-fig, axes = plt.subplots(1, 4, figsize=(7.2, 2))
-for ax, t in zip(axes, (1000, 300, 150, 20)):
+fig, axes = plt.subplots(1, 5, figsize=(11, 2.5))
+for ax, t in zip(axes, (1000, 500, 300, 150, 20)):
     show_guess(ax, t)
 plt.show()
 
@@ -738,7 +748,8 @@ truth = on_grid(density(grid, "two values", abar_s), 0.4)          # β = 0.3, x
 x_t = torch.tensor([[0.4]]).double()
 mean, small_variance = posterior(two_steps, line(x_t, 2)[0], x_t, 2)
 grid_mean, grid_variance = best_gaussian(truth)
-assert abs(mean.item() - grid_mean) < 1e-4
+by_score = (x_t + beta * line.score(x_t, 2)) / (1 - beta) ** 0.5   # section 4
+assert abs(mean.item() - grid_mean) < 1e-4 and abs(by_score.item() - grid_mean) < 1e-4
 print(f"mean: from E[x_0|x_t] {mean.item():.4f}, from the grid {grid_mean:.4f}")
 small = small_variance.item()
 print(f"variance: β̃ {small:.3f}, true {grid_variance:.3f}, β {beta:.3f}")
@@ -823,15 +834,15 @@ if course.profile() != "smoke":
     assert off[1000] < 0.03 and wrong > 0.3
 
 # %%
-few, chosen = 400, (1000, 300, 100, 0)
+few, chosen = 1000, (1000, 500, 300, 100, 0)
 
 
-def clouds_in_a_row(clouds, names, side=1.3, color="C0"):
+def clouds_in_a_row(clouds, names, side=1.8, color="C0"):
     """Small pictures of clouds of points (N, 2), the first few points of each."""
     fig, axes = plt.subplots(1, len(clouds), squeeze=False,
                              figsize=(side * len(clouds), side + 0.25))
     for ax, cloud, name in zip(axes[0], clouds, names):
-        ax.scatter(*cloud[:few].T, s=2, color=color, linewidths=0, antialiased=False)
+        ax.scatter(*cloud[:few].T, s=3, color=color, linewidths=0)
         ax.set(xlim=(-2.5, 2.5), ylim=(-2.5, 2.5), xticks=[], yticks=[], aspect="equal")
         ax.set_title(name, fontsize=9)
     return axes[0]
@@ -848,7 +859,7 @@ for count, states in walks.items():
 def walking(step):
     state = walks[50][step - 1] if step else None
     cloud, now = (state.x, state.s) if step else (start, 1000)
-    clouds_in_a_row([cloud], [f"step {step} of 50: t = {now}"], side=2.4)
+    clouds_in_a_row([cloud], [f"step {step} of 50: t = {now}"], side=3)
     plt.show()
 
 
@@ -890,7 +901,7 @@ if course.profile() != "smoke":
 # ## 6 · A network learns the spiral  <small>13 min</small>
 #
 # For pictures nobody can write down $\mathbb E[x_0\mid x_t]$. But it can be *learned from examples*, because of one fact of statistics: **the function with the smallest mean
-# squared error is the conditional mean.** If we show a network pairs $(x_t, \varepsilon)$ and punish $\|\varepsilon_\theta(x_t,t)-\varepsilon\|^2$, then the best that it can do is
+# squared error is the conditional mean.** (Guess $c$ for a random $Y$: the mean of $(c-Y)^2$ is the variance of $Y$ plus $(c-\mathbb E[Y])^2$, smallest at $c = \mathbb E[Y]$.) If we show a network pairs $(x_t, \varepsilon)$ and punish $\|\varepsilon_\theta(x_t,t)-\varepsilon\|^2$, then the best that it can do is
 #
 # $$\varepsilon_\theta(x_t,t) = \mathbb E[\varepsilon\mid x_t] = \frac{x_t-\sqrt{\bar\alpha_t}\;\mathbb E[x_0\mid x_t]}{\sqrt{1-\bar\alpha_t}}$$
 #
@@ -898,7 +909,7 @@ if course.profile() != "smoke":
 #
 # The data: a spiral, called *Swiss roll*, as in the first figure of Sohl-Dickstein et al. (2015), the paper with which diffusion models began.
 #
-# The network: three hidden layers of 128. It must know the step $t$. One number between 1 and 1000 is poor food for a network, so we
+# The network: three hidden layers of 128, with SiLU, a smooth kind of ReLU, between them. It must know the step $t$. One number between 1 and 1000 is poor food for a network, so we
 # give it a *clock with many hands*: sines and cosines of $t$, from quick to slow.
 
 # %%
@@ -1018,12 +1029,12 @@ def from_noise(predict, count=100, n=n, seed=1):
 
 
 clouds = {k: from_noise(p)[-1].x for k, p in parts.items()}
-names = [*(f"{k} training steps" for k in clouds), "real"]
-clouds_in_a_row([*clouds.values(), roll], names, side=1.4)
+names = [*(f"{k} steps" for k in clouds), "real"]
+clouds_in_a_row([*clouds.values(), roll], names, side=2.4)
 plt.show()
 
 # %%
-fig, ax = plt.subplots(figsize=(4.8, 1.8))
+fig, ax = plt.subplots(figsize=(6, 2.3))
 smooth = moving_average(list(losses.values()), max(1, STEPS // 60))
 ax.plot(torch.linspace(0, STEPS, len(smooth)), smooth)
 ax.set(xlabel="training step", ylabel="loss (smoothed)", ylim=(0, 0.5))
@@ -1050,8 +1061,8 @@ at |= {state.s: state.x for state in states}
 eps = torch.randn(few, 2, generator=torch.Generator().manual_seed(4))
 ways = [{t: add_noise(schedule, roll[:few], t, eps) for t in columns}, at]
 
-side = torch.linspace(-2.2, 2.2, 9)
-places = torch.cartesian_prod(side, side)                    # (81, 2)
+side = torch.linspace(-2.2, 2.2, 12)
+places = torch.cartesian_prod(side, side)                    # (144, 2)
 
 
 @torch.no_grad()
@@ -1062,23 +1073,18 @@ def drift(predict, x, t):
 
 
 # %%
-from matplotlib import colormaps
-
-FIVE = colormaps["cividis"].resampled(5)
-
-
 def show_drift(ax, t):
     arrows = drift(predict, places, t)
     arrows = arrows / arrows.norm(dim=1, keepdim=True)       # all of one length
-    ax.quiver(*places.T, *arrows.T, angles="xy", scale=11, width=0.008, pivot="mid",
+    ax.quiver(*places.T, *arrows.T, angles="xy", scale=14, width=0.007, pivot="mid",
               color="0.3")
 
 
-fig, axes = plt.subplots(3, 5, figsize=(7, 4.4), sharex=True, sharey=True)
+fig, axes = plt.subplots(3, 5, figsize=(10, 6.2), sharex=True, sharey=True)
 for row, (way, name) in enumerate(zip(ways, ("forward", "learned, backward"))):
     color = way[0].norm(dim=1)                               # distance from the centre
     for ax, t in zip(axes[row], columns):
-        ax.scatter(*way[t].T, s=2, c=color, cmap=FIVE, linewidths=0, antialiased=False)
+        ax.scatter(*way[t].T, s=3, c=color, cmap="cividis", linewidths=0)
     axes[row, 0].set_ylabel(name)
 for ax, t in zip(axes[2], columns):
     show_drift(ax, t)
@@ -1092,15 +1098,15 @@ plt.show()
 # How to read it:
 #
 # - **Right:** at $t = T$ all is noise. All arrows point to the middle: the network knows only where the data lie on average.
-# - **Left:** the smaller $t$, the more the arrows follow the roll. At $t = 0$ (computed at $t = 1$, the last step) they point to the nearest arm.
+# - **Left:** the smaller $t$, the more the arrows follow the roll. At $t = 0$ (computed at $t = 1$, the last step) most of them point to the nearest arm.
 # - **The colours** of the two upper rows agree as *clouds* at every $t$, though no point of the middle row is a point of the upper row. This is what it means to reverse the process.
 #
-# The 2015 paper shows three columns, $t = 0$, $T/2$ and $T$. Move the slider to see all 1000 steps:
+# The paper of 2015 shows three of these columns, $t = 0$, $T/2$ and $T$. Move the slider to see all 1000 steps:
 
 # %%
 def rolling(step):
     cloud, t = (states[step - 1].x, states[step - 1].s) if step else (at[1000], 1000)
-    ax = clouds_in_a_row([cloud], [f"t = {t}"], side=2.1)[0]
+    ax = clouds_in_a_row([cloud], [f"t = {t}"], side=3.4)[0]
     show_drift(ax, t)
     plt.show()
 
@@ -1137,21 +1143,24 @@ for t in steps:
 # answer. Their sum is the training loss at this $t$ (the best answer is the conditional mean, and around a mean squares add like that).
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(5.8, 1.7))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8))
 left.plot(steps, floors, "s--", label="floor: best possible loss")
 left.plot(steps, errors, "o-", color="C3", label="error of the network")
 left.set(xscale="log", yscale="log", xlabel="t", ylim=(1e-6, 3))
 left.set_title("guessing $\\varepsilon$", fontsize=10)
-left.legend(fontsize=7)
+left.legend(fontsize=8)
 noise = schedule.noise[steps]
 right.plot(steps, torch.tensor(errors) / noise**2, "o-", color="C3")
 right.set(xscale="log", yscale="log", xlabel="t")
 right.set_title("the same error, in the score", fontsize=10)
 plt.show()
+
+# %%
 for t, e, f in zip(steps, errors, floors):
     if t in (1, 10, 50, 200, 1000):
         print(f"t = {t:4d}   floor {f:.4f}   error {e:.4f}")
 with torch.no_grad():                                        # and over all t
+    g = torch.Generator().manual_seed(7)
     many = load_points("swiss_roll", 6 * n, seed=6)
     t = torch.randint(1, 1001, (len(many),), generator=g)
     eps = torch.randn(many.shape, generator=g)
@@ -1180,26 +1189,46 @@ def show_error(ax, t):
     order = q.sort(descending=True).values
     mass = order.cumsum(0) / order.sum()
     level = float(order[(mass < 0.95).sum()])
-    image = ax.contourf(side, side, wrong.view(100, 100).T, torch.linspace(0, 2, 6),
-                        cmap="magma", extend="max", antialiased=False)
+    image = ax.contourf(side, side, wrong.view(100, 100).T, torch.linspace(0, 2, 9),
+                        cmap="magma", extend="max")
     ax.contour(side, side, q.view(100, 100).T, [level], colors="white", linewidths=0.8)
     ax.set_title(f"t = {t}", fontsize=9)
     ax.set(xticks=[], yticks=[], aspect="equal")
     return image
 
 
-fig, axes = plt.subplots(1, 3, figsize=(5.6, 1.7))
-for ax, t in zip(axes, (20, 50, 400)):
+fig, axes = plt.subplots(1, 4, figsize=(10, 2.5))
+for ax, t in zip(axes, (20, 50, 150, 400)):
     image = show_error(ax, t)
 fig.colorbar(image, ax=axes, label="error")
 plt.show()
+
+# %%
+def error_at(t):
+    fig, ax = plt.subplots(figsize=(4, 3.2))
+    fig.colorbar(show_error(ax, t), label="error")
+    plt.show()
+
+
+slide(error_at, t=(1, 1000, 50))
 
 # %% [markdown]
 # The network is good (dark) where points are, and bad (light) where none are: **far outside, and between the arms** when $t$ is small. Why? The loss is paid only at places where $x_t$ can be. Nobody ever asked the network about the others,
 # and its answers there are guesses.
 #
 # At $t = 400$ the noise has filled the gaps and all of the square is known. That is one more reason to begin in noise: large $t$ is learned everywhere, and it leads the points, step by step, into the part of the plane that the network knows
-# at smaller $t$. A walk that would *begin* at $t = 20$, at a random place, would be lost.
+# at smaller $t$. Without this guidance? Let a walk *begin* at $t = 20$, at random places:
+
+# %%
+x = torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
+for name, which in (("network", predict), ("exact", best)):
+    end = last(sample(which, schedule, x, pairs(range(20, -1, -1)), **options())).x
+    off = (torch.cdist(end, curve).min(1).values > 3 * thick).float().mean()
+    print(f"{name:8s} from t = 20 at random places: {off:.0%} off the roll")
+
+# %% [markdown]
+# Begun at $t = 1000$, nearly all points found the roll; begun here, almost half of the network's points miss it. Even the exact denoiser loses more than a quarter: at $t = 20$ it must take a point far outside for a very rare member
+# of the roll, and leaves it near its place. The rest is the network's guessing.
 
 # %% [markdown]
 # ## 8 · Checks and measurements  <small>4 min</small>
@@ -1236,7 +1265,8 @@ def took(until):
     return f"{sum(v for k, v in seconds.items() if k <= until):.0f} s"
 
 
-print(f"{n} points, 100 steps back; seeds: walk 0, 1, training 0, fresh points 5")
+print(f"{n} points, 100 steps back, trained on {course.device().type};",
+      "seeds: walk 0, 1, training 0, fresh points 5")
 print(f"{'':30s}{'off':>8}{'energy':>10}   training")
 floor = judge("real against real (floor)", fresh)
 judge("exact denoiser", from_noise(best)[-1].x, "none")
@@ -1268,7 +1298,7 @@ if course.profile() != "smoke":
 #
 # </details>
 #
-# **Try next.** Put `"moons"` or `"pinwheel"` in place of the roll. Train with 500 points instead of 20,000 and look where the samples land. Walk back with the network in 20 steps. Make the eight Gaussians of
+# **Try next.** Put `"moons"` or `"pinwheel"` in place of the roll. Take the factor 4 out of the network. Train with 500 points instead of 20,000 and look where the samples land. Walk back with the network in 20 steps. Make the eight Gaussians of
 # section 5 unequal: one of them with weight ½.
 #
 # **Homework:** [homework/03_reverse_process.ipynb](homework/03_reverse_process.ipynb): the posterior, the best guess, the score, and the walk, written by you.

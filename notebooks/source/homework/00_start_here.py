@@ -200,7 +200,7 @@ def combine(a, m1, s1, b, m2, s2):
 # ## 3 · The product of many Gaussians
 #
 # Several people measure the same length; person $i$ says "$m_i$, give or take $s_i$". The lecture
-# fused two of them. Write `fuse` for any number: it returns mean and **standard deviation** of the
+# multiplied two of them. Write `fuse` for any number: it returns mean and **standard deviation** of the
 # product of all the densities $\mathcal N(m_i, s_i^2)$.
 #
 # *Lecture: section 7. Complete the square once more, now with $n$ terms in each bracket.*
@@ -272,7 +272,8 @@ def fuse(means, stds):
 #
 # The lecture had $m = 0$, $s = 1$ and $a^2 + b^2 = 1$. Go the same way: as functions of $x_0$ both
 # factors of Bayes' rule are Gaussian. Where is the top of $q(x_t\mid x_0)$, how wide is it? Then
-# use the product.
+# use the product. (`x_t` is a tensor of many observations and your `fuse` returns plain numbers, so
+# write the product of two Gaussians out here.)
 #
 # *Lecture: section 8.*
 
@@ -356,9 +357,10 @@ if check.best_guess.passed:
 # %% [markdown]
 # ## 5 · KL of Gaussians with many coordinates
 #
-# A latent space has many independent coordinates. $p$ has the means `m1` and standard deviations
-# `s1`, $q$ has `m2` and `s2`, one for each coordinate; a batch has several such pairs. Write `kl`:
-# one number $\mathrm{KL}(p\,\|\,q)$ for each row of the batch.
+# Later a picture will be described by a few hundred numbers, its *coordinates*, each a Gaussian by
+# itself. $p$ has the means `m1` and standard deviations `s1`, $q$ has `m2` and `s2`, one for each
+# coordinate. A batch holds several such pairs $p$, $q$, one in each row. Write `kl`: one number
+# $\mathrm{KL}(p\,\|\,q)$ for each row of the batch.
 #
 # The density of independent coordinates is a product. What does the logarithm in the definition of
 # KL make of a product?
@@ -510,6 +512,8 @@ if check.jensen_gap.passed:
     plt.loglog(ks, gaps, "o-", base=2)
     plt.axhline(0.05, color="0.6", ls="--", label="0.05")
     plt.legend()
+    plt.xticks(ks, ks)
+    plt.yticks([0.5, 0.2, 0.1, 0.05, 0.02, 0.01], [0.5, 0.2, 0.1, 0.05, 0.02, 0.01])
     plt.gca().set(xlabel="draws averaged, k", ylabel="gap")
     plt.show()
 

@@ -125,9 +125,8 @@ def add_noise(x0, t, eps, alphas_cumprod):
 # %%
 from helpers import schedules
 from helpers.data import load_faces
-from helpers.plots import filmstrip, style
+from helpers.plots import filmstrip
 
-style()
 if check.add_noise.passed:
     x0 = load_faces("embedded", "test", size=32, limit=6).images
     t = torch.tensor([0, 50, 150, 250, 400, 700])
