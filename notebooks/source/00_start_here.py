@@ -62,7 +62,7 @@ n = course.budget("samples")
 
 torch.manual_seed(0)
 noise = torch.randn(n, 3, 64, 64).to(device)             # where it all begins
-steps = sample(predict, schedule, noise, walk, eta=1.0)  # fresh noise on the way: session 05
+steps = sample(predict, schedule, noise, walk, eta=1.0)  # η = 1: session 05
 states = list(tqdm(steps, total=len(walk)))
 show_images(states[-1].x, title=f"{n} faces that nobody drew");
 
