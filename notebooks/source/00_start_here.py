@@ -127,7 +127,7 @@ def draw_wish(wish):
     return last(sample(steered, schedule, noise[:4], walk, eta=1.0, attributes=wish)).x
 
 
-show_images(draw_wish(wish), title="asked: eyeglasses, blue background; the rest left open");
+show_images(draw_wish(wish), title="asked: eyeglasses, blue background; rest open");
 
 # %% [markdown]
 # Here are the words the model understands. Choose your own: each change draws four new faces from the **same** noise, in a few seconds
