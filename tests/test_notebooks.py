@@ -90,6 +90,15 @@ def test_only_what_changed_is_executed_again(scratch, capsys):
     assert notebooks.up_to_date(scratch)
     scratch.write_text(SOURCE + "# and more\n")
     assert not notebooks.up_to_date(scratch)
+    assert notebooks.carried(scratch) is None  # the last cell is code: it has to run again
+    scratch.write_text(SOURCE.replace("# %% [markdown]\n", "# %% [markdown]\n# New prose.\n", 1))
+    with pytest.raises(SystemExit, match="0"):
+        notebooks.main([])
+    assert "not executed again" in capsys.readouterr().out
+    prose = json.loads(path.read_bytes())
+    assert any("New prose." in "".join(c["source"]) for c in prose["cells"])
+    assert [c.get("outputs") for c in prose["cells"]] == [c.get("outputs") for c in nb["cells"]]
+    path.write_bytes(first)
     scratch.write_text(SOURCE + "\n# %%\n1 / 0\n")
     with pytest.raises(SystemExit, match="1"):
         notebooks.main([])

@@ -1,6 +1,7 @@
 """python -m tools.notebooks [00 …]: notebooks/source/NN_name.py → executed notebooks/NN_name.ipynb.
 
-Only what changed is built again; --force builds all. Also brings the README's table up to date.
+Only what changed is built again, and executed if its code changed; --force executes all. Also brings
+the README's table up to date.
 """
 
 import argparse
@@ -106,6 +107,21 @@ def up_to_date(source):
     return ran and same(built, build(source))
 
 
+def carried(source):
+    """The built notebook with the prose of today's source, None if a line of code changed since it ran."""
+    if not target(source).exists():
+        return None
+    old, new = nbformat.read(target(source), as_version=4), build(source)
+    was, now = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
+    if [c.source for c in was] != [c.source for c in now] or not all(
+        c.execution_count for c in was if c.source
+    ):
+        return None
+    for before, cell in zip(was, now, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return new
+
+
 def make(source):
     """Build, execute and store one notebook; raises CellFailed, ValueError for a machine's path."""
     nb = build(source)
@@ -159,6 +175,9 @@ def main(arguments=None):
         try:
             if not asked.force and up_to_date(source):
                 print(f"{target(source).name}: up to date")
+            elif not asked.force and (nb := carried(source)):
+                write(nb, target(source))
+                print(f"{target(source).name}: new prose, the same code: not executed again")
             else:
                 make(source)
         except (CellFailed, ValueError) as error:

@@ -12,7 +12,8 @@ ABAR = torch.tensor([1.0, 0.8, 0.5, 0.3, 0.1])  # ᾱ_0 … ᾱ_4; at t = 4: α 
 
 
 # Mean over the coordinates; variance squared; the two exchanged; − 1 or ½ forgotten; sign of the log;
-# the second part once and not D times; divided by the first variance; summed over the batch.
+# the second part once and not D times, or twice D times; divided by the first variance, or times the
+# second; summed over the batch; (B,) plus (B, 1).
 @exercise
 def gaussian_kl(gaussian_kl):
     def ask(m1, v1, m2, v2):
@@ -23,6 +24,10 @@ def gaussian_kl(gaussian_kl):
         return answer[0].item()
 
     pair = gaussian_kl(torch.zeros(2, 3), torch.ones(2, 1), torch.ones(2, 3), torch.ones(2, 1))
+    expect(
+        getattr(pair, "shape", None) != (2, 2),
+        "A tensor (B,) plus a tensor (B, 1) becomes a table (B, B). `v1[:, 0]` has the shape (B,).",
+    )
     shape_like(pair, torch.zeros(2), "Two rows of three coordinates: your answer (one KL for each row)")
     equal = ask([[1.0, -2.0]], 0.7, [[1.0, -2.0]], 0.7)
     expect(
@@ -51,7 +56,12 @@ def gaussian_kl(gaussian_kl):
     expect(
         not close(both, 0.318147),
         "With three coordinates the part with the variances is as large for you as with one. Each "
-        "coordinate has its own: D times.",
+        "coordinate has its own: D times. (D is mean1.shape[1]; len(mean1) counts the rows.)",
+    )
+    expect(
+        not close(both, 2.863323),
+        "Three coordinates count ninefold: the part with the variances is multiplied by D *and* summed "
+        "over the coordinates. One of the two is enough.",
     )
     same(both, 0.954441, "Variances 1 and 4 in three coordinates: {expected}, not {got}.")
     got = ask([[2.0]], 1.0, [[0.0]], 4.0)
@@ -59,12 +69,13 @@ def gaussian_kl(gaussian_kl):
         not close(got, 2.318147),
         "The distance of the means is divided by v1. It is the *belief*, v2, that finds it far or near.",
     )
+    expect(not close(got, 8.318147), "You multiply by v2. `a / 2 * v2` is (a/2)·v2: put brackets, (2 * v2).")
     same(got, 0.818147, "Means 2 apart, variances 1 and 4: {expected}, not {got}.")
     return "the price of a wrong belief, coordinate by coordinate: all of L_T and L_{t−1} is made of it."
 
 
-# Spread of z forgotten, or a for a²; KL added, or the other way round; b for b²; no normaliser; s taken
-# for a variance; minus everywhere.
+# Spread of z forgotten, a for a², or a = 1 as in the lecture; KL added, or the other way round; b for
+# b²; no normaliser; s taken for a variance; minus everywhere.
 @exercise
 def vae_elbo(vae_elbo):
     def ask(x, m, s, a, b):
@@ -79,6 +90,11 @@ def vae_elbo(vae_elbo):
     expect(plain < 0.9, "Here the ELBO is log N(0; 0, 1) = −0.919, you have plus. Bound, or loss?")
     expect(
         not close(plain, 0.0), "log N(x; …) has a part in front of the square, −½ log(2πb²). It is missing."
+    )
+    expect(
+        not close(plain, -1.418939),
+        "With a = 0 the decoder does not look at z at all, yet the spread s² of z costs you something. "
+        "In the lecture a was 1: what is the spread of az?",
     )
     same(plain, -0.918939, "a = 0, b = 1, x = 0, q = p: only log N(0; 0, 1) = {expected}, not {got}.")
     wide = ask(0, 0, 1, 0.0, 2.0)
@@ -146,6 +162,7 @@ def step_term(step_term):
     expect(not close(got, 3.703704), "Look at the α below the line: is there a bar over it?")
     expect(not close(got, 1.428571), "You divide by the small variance β̃_t. Here σ_t² = β_t was asked for.")
     expect(not close(got, 0.740741), "You have left out σ_t² below the line: β² over β leaves one β.")
+    expect(not close(got, 1.666667), "You divide by β². The large variance is σ_t² = β_t, not σ_t = β_t.")
     expect(not close(got, 1.0), "Where is 1 − ᾱ_t? Without it the weight does not feel how noisy x_t is.")
     expect(not close(got, 1.054093), "1 − ᾱ_t stands without a root: the difference was squared.")
     expect(not close(got, 0.37037), "α_t is missing below the line.")
@@ -165,8 +182,8 @@ def step_term(step_term):
     )
 
 
-# Nats; sum for mean; mean over the batch too; closed outer bins; a bin twice too wide, or 1/levels;
-# density times width; variance for std; sign.
+# Nats; sum for mean; mean over the batch too; closed outer bins; a bin twice too wide, half, or 1/levels;
+# density times width; variance for std, or no std; sign; the logarithm of a mean.
 @exercise
 def bits(bits):
     def ask(x0, mean=0.0, std=1.0, levels=3):
@@ -181,15 +198,24 @@ def bits(bits):
     expect(not close(one, 0.959916), "These are nats. A bit is log 2 = 0.693 of them.")
     expect(
         not close(one, 1.325748),
-        "You take the density in the middle times the width of the bin. The *area* was asked for: cdf.",
+        "You take the density in the middle of the bin. The *area* was asked for: Φ at its upper edge minus "
+        "Φ at its lower one.",
     )
     expect(not close(one, 0.5506985, 1e-3), "Your bins overlap: h is *half* the distance of two levels.")
     expect(
         not close(one, 1.93723, 1e-3),
         "Your bins are too narrow. Three levels, −1, 0, 1, have two gaps between them, not three.",
     )
+    expect(
+        not close(one, 2.340745, 1e-3),
+        "Your bins leave gaps. Levels −1, 0, 1 are 1 apart, so the bin of 0 goes from −½ to ½.",
+    )
     same(one, 1.384867, "Levels −1, 0, 1; v = 0 under N(0, 1): {expected} bits, not {got}.", 1e-3)
     thin = ask([[0.0]], std=0.5)[0].item()
+    expect(
+        not close(thin, 1.384867, 1e-3),
+        "With std 0.5 you get the same as with 1. Φ belongs to N(0, 1): divide by std before you ask it.",
+    )
     expect(
         not close(thin, 0.0671845, 1e-3) and not close(thin, 0.942031, 1e-3),
         "With std 0.5 the width is wrong: you square it, or take its root. It is a standard deviation.",
@@ -213,8 +239,13 @@ def bits(bits):
         "A picture with four equal pixels needs four times the bits of one: that is the sum. "
         "Bits *per dimension* are asked for.",
     )
+    two = ask([[0.0, 1.0], [1.0, -1.0]])
+    expect(
+        not close(two[0], 1.532291, 1e-3),
+        "You take the logarithm of a mean. First the bits of each pixel, then their mean.",
+    )
     same(
-        ask([[0.0, 1.0], [1.0, -1.0]]),
+        two,
         torch.tensor([1.540674, 1.696481]),
         "Two pictures of two pixels: {expected} bits/dim, not {got}. Each picture has its own mean.",
         1e-3,
@@ -282,9 +313,14 @@ def estimate(estimate):
         not 0.12 < error < 0.15,
         "That is the *variance* of your estimate. Its root, please: the same unit as the sum.",
     )
-    expect(0.34 < error < 0.39, f"The terms 2 … 10, 4000 draws: standard error about 0.37, not {error:.4g}.")
+    expect(not 0.005 < error < 0.0066, "You divide by n. The error of a mean falls with the *root* of n.")
+    expect(
+        0.34 < error < 0.39,
+        f"The terms 2 … 10, 4000 draws: standard error about 0.37, not {error:.4g}. Is it the standard "
+        "deviation (not the variance) of the y_i, over √n, times T − 1?",
+    )
     return (
-        "a few random steps tell the sum of a thousand, with an honest ±. Training does the same, with one "
+        "right on average, from a few random steps, and with a ± beside it. Training does the same, with one "
         "random t for each picture."
     )
 

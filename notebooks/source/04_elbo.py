@@ -174,7 +174,7 @@ plt.show()
 #
 # $$p_\theta(x_{0:T}) = p(x_T)\prod_{t=1}^T p_\theta(x_{t-1}\mid x_t),\qquad p_\theta(x_0) = \int p_\theta(x_{0:T})\,dx_{1:T}$$
 #
-# For the pixel, with $T=3$ steps, that are 27 paths for each $x_0$: we can add them up. For a picture nobody can.
+# For the pixel, with $T=3$ steps, there are 27 paths for each $x_0$: we can add them up. For a picture nobody can.
 #
 # Here is our model: a walk with the *true* tables $q(x_{t-1}\mid x_t)$ of session 03, but we spoil them by mixing in a share of "a third each". And it starts from "a third each", though the true $q(x_3)$
 # is still a little darker.
@@ -1119,7 +1119,7 @@ plt.show()
 # (The $k$ was chosen on the same held-out digits that it is measured on. With one number chosen from 40 this flatters little, but it does flatter.)
 
 # %% [markdown]
-# Back to the three pictures: the right one is the sale of bits. What is bought with the first half of a bit, and what with the last? Send a digit over a slow line, step by step from $t = T$ on. The receiver shows at each moment the best guess so far.
+# Back to the three pictures: the right one shows what each bit buys. What is bought with the first half of a bit, and what with the last? Send a digit over a slow line, step by step from $t = T$ on. The receiver shows at each moment the best guess so far.
 # Upper row: what has arrived, $x_t$. Lower row: the guess. Move the slider from left to right.
 
 # %%

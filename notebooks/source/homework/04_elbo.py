@@ -13,7 +13,7 @@
 #
 # **Time:** about 75 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 04, sections 3, 5 and 7.
+# **Before:** lecture 04, sections 3 to 5, 7 and 8.
 
 # %% tags=["setup"]
 from helpers import course
@@ -33,7 +33,8 @@ import torch
 #
 # $$\mathrm{KL}\big(\mathcal N(\mu_1,v_1 I)\,\|\,\mathcal N(\mu_2,v_2 I)\big) = \frac{\|\mu_1-\mu_2\|^2}{2v_2} + \frac D2\Big(\frac{v_1}{v_2}-1-\log\frac{v_1}{v_2}\Big)$$
 #
-# *Lecture: section 5.* `x.square().sum(1)` adds up over the coordinates of each row.
+# *Lecture: section 5.* `x.square().sum(1)` adds up over the coordinates of each row; `v1[:, 0]` turns the shape (B, 1) into (B,). The logarithm of a tensor `v` is `v.log()`
+# (`math.log`, which the lecture uses, takes only one number).
 
 # %% tags=["answer:gaussian_kl"]
 def gaussian_kl(mean1, v1, mean2, v2):
@@ -107,6 +108,27 @@ def gaussian_kl(mean1, v1, mean2, v2):
     r = v1 / v2
     return ((mean1 - mean2).square() / (2 * v1) + (r - 1 - r.log()) / 2).sum(1)
 
+# %% tags=["wrong:gaussian_kl"] expect="becomes a table (B, B)"
+def gaussian_kl(mean1, v1, mean2, v2):
+    D, r = mean1.shape[1], v1 / v2
+    return (mean1 - mean2).square().sum(1) / (2 * v2) + D / 2 * (r - 1 - r.log())
+
+# %% tags=["wrong:gaussian_kl"] expect="counts the rows"
+def gaussian_kl(mean1, v1, mean2, v2):
+    D, r = len(mean1), (v1 / v2)[:, 0]
+    far = (mean1 - mean2).square().sum(1)
+    return far / (2 * v2[:, 0]) + D / 2 * (r - 1 - r.log())
+
+# %% tags=["wrong:gaussian_kl"] expect="count ninefold"
+def gaussian_kl(mean1, v1, mean2, v2):
+    D, r = mean1.shape[1], v1 / v2
+    return ((mean1 - mean2).square() / (2 * v2) + D / 2 * (r - 1 - r.log())).sum(1)
+
+# %% tags=["wrong:gaussian_kl"] expect="put brackets"
+def gaussian_kl(mean1, v1, mean2, v2):
+    r = v1 / v2
+    return ((mean1 - mean2).square() / 2 * v2 + (r - 1 - r.log()) / 2).sum(1)
+
 # %% tags=["wrong:gaussian_kl"] expect="of shape (2,)"
 def gaussian_kl(mean1, v1, mean2, v2):
     r = v1 / v2
@@ -119,7 +141,8 @@ def gaussian_kl(mean1, v1, mean2, v2):
 #
 # $$\text{ELBO} = \mathbb E_{q(z\mid x)}\big[\log p(x\mid z)\big] - \mathrm{KL}\big(q(z\mid x)\,\|\,p(z)\big)$$
 #
-# in nats, as a formula (draw nothing). In the lecture $a$ was 1. Now it stretches $z$, and so also its spread: $\mathbb E[(x-az)^2] = (x-am)^2 + \,?$ The KL is that of exercise 1 with $D=1$, $v_1 = s^2$, $\mu_2=0$, $v_2=1$.
+# in nats, as a formula (draw nothing). In the lecture $a$ was 1. Now it stretches $z$, and so also its spread: $\mathbb E[(x-az)^2] = (x-am)^2 + \,?$ The KL is that of exercise 1 with $D=1$, $v_1 = s^2$, $\mu_2=0$, $v_2=1$: write
+# it out for numbers, as in the lecture.
 #
 # *Lecture: section 3.*
 
@@ -153,6 +176,12 @@ def vae_elbo(x, m, s, a, b):
 # %% tags=["wrong:vae_elbo"] expect="from the *mean* of z alone"
 def vae_elbo(x, m, s, a, b):
     rebuild = -((x - a * m) ** 2) / (2 * b**2) - 0.5 * math.log(2 * math.pi * b**2)
+    return rebuild - (m**2 + s**2 - 1) / 2 + s.log()
+
+# %% tags=["wrong:vae_elbo"] expect="In the lecture a was 1"
+def vae_elbo(x, m, s, a, b):
+    squares = (x - a * m) ** 2 + s**2
+    rebuild = -squares / (2 * b**2) - 0.5 * math.log(2 * math.pi * b**2)
     return rebuild - (m**2 + s**2 - 1) / 2 + s.log()
 
 # %% tags=["wrong:vae_elbo"] expect="not a·s²"
@@ -264,6 +293,12 @@ def step_term(eps, guess, t, alphas_cumprod):
     alpha = a / alphas_cumprod[t - 1]
     return (1 - alpha) ** 2 / (2 * alpha * (1 - a)) * (eps - guess).square().sum(1)
 
+# %% tags=["wrong:step_term"] expect="not σ_t = β_t"
+def step_term(eps, guess, t, alphas_cumprod):
+    a = alphas_cumprod[t]
+    alpha = a / alphas_cumprod[t - 1]
+    return 1 / (2 * alpha * (1 - a)) * (eps - guess).square().sum(1)
+
 # %% tags=["wrong:step_term"] expect="stands without a root"
 def step_term(eps, guess, t, alphas_cumprod):
     a = alphas_cumprod[t]
@@ -300,8 +335,9 @@ def step_term(eps, guess, t, alphas_cumprod):
 # The last step gives each pixel a Gaussian with mean `mean` and standard deviation `std`. Pixels are on `levels` levels, equally far apart, from $-1$ to $1$. How many **bits per dimension** does each picture
 # need? A pixel's probability is the mass in the bin around its level, halfway to the neighbours; the first bin reaches to $-\infty$, the last to $+\infty$.
 #
-# Write $-\log_2$ of the mass, averaged over the pixels of each picture. You have $\Phi$, the area of $\mathcal N(0,1)$ to the left of a place, as `torch.special.ndtr(place)`. To ask whether a pixel is on the last
-# level use `x0 > 0.999`.
+# Write $-\log_2$ of the mass, averaged over all numbers of each picture. You have $\Phi$, the area of $\mathcal N(0,1)$ to the left of a place, as `torch.special.ndtr(place)`; for another Gaussian first
+# subtract its mean from the place and divide by its standard deviation. (Or take `torch.distributions.Normal(mean, std).cdf`, as in the lecture.) To ask whether a pixel is on the last level use `x0 > 0.999`,
+# for the first `x0 < -0.999`.
 #
 # *Lecture: section 7.*
 
@@ -379,6 +415,30 @@ def bits(x0, mean, std, levels):
     high, low = torch.where(x0 > 0.999, 1.0, high), torch.where(x0 < -0.999, 0.0, low)
     return -(high - low).log2().flatten(1).mean(1)
 
+# %% tags=["wrong:bits"] expect="Your bins leave gaps"
+def bits(x0, mean, std, levels):
+    h = 0.5 / (levels - 1)
+    high = torch.special.ndtr((x0 + h - mean) / std)
+    low = torch.special.ndtr((x0 - h - mean) / std)
+    high, low = torch.where(x0 > 0.999, 1.0, high), torch.where(x0 < -0.999, 0.0, low)
+    return -(high - low).log2().flatten(1).mean(1)
+
+# %% tags=["wrong:bits"] expect="divide by std before"
+def bits(x0, mean, std, levels):
+    h = 1 / (levels - 1)
+    high = torch.special.ndtr(x0 + h - mean)
+    low = torch.special.ndtr(x0 - h - mean)
+    high, low = torch.where(x0 > 0.999, 1.0, high), torch.where(x0 < -0.999, 0.0, low)
+    return -(high - low).log2().flatten(1).mean(1)
+
+# %% tags=["wrong:bits"] expect="the logarithm of a mean"
+def bits(x0, mean, std, levels):
+    h = 1 / (levels - 1)
+    high = torch.special.ndtr((x0 + h - mean) / std)
+    low = torch.special.ndtr((x0 - h - mean) / std)
+    high, low = torch.where(x0 > 0.999, 1.0, high), torch.where(x0 < -0.999, 0.0, low)
+    return -(high - low).flatten(1).mean(1).log2()
+
 # %% tags=["wrong:bits"] expect="The *area* was asked for"
 def bits(x0, mean, std, levels):
     away = (x0 - mean) / std
@@ -412,7 +472,7 @@ def bits(x0, mean, std, levels):
 # %% [markdown]
 # ## 5 · A fair estimate of the sum
 #
-# $\sum_{t=2}^T L_{t-1}$ has 999 terms, and each one needs a call of the network. Draw $n$ random steps instead, each of $2,\dots,T$ equally likely (the same one may come twice). If $y_1,\dots,y_n$ are the terms
+# $\sum_{t=2}^T L_{t-1}$ has 999 terms for $T=1000$, and each one needs a call of the network. Draw $n$ random steps instead, each of $2,\dots,T$ equally likely (the same one may come twice). If $y_1,\dots,y_n$ are the terms
 # that you saw,
 #
 # $$\text{sum} \approx (T-1)\cdot\frac1n\sum_i y_i,\qquad \text{standard error} = (T-1)\cdot\frac{\text{standard deviation of the } y_i}{\sqrt n}$$
@@ -466,6 +526,16 @@ def estimate(term, T, n):
     y = term(torch.randint(2, T + 1, (n,)))
     return (T - 1) * y.mean(), (T - 1) * y.std()
 
+# %% tags=["wrong:estimate"] expect="falls with the *root* of n"
+def estimate(term, T, n):
+    y = term(torch.randint(2, T + 1, (n,)))
+    return (T - 1) * y.mean(), (T - 1) * y.std() / n
+
+# %% tags=["wrong:estimate"] expect="not the variance"
+def estimate(term, T, n):
+    y = term(torch.randint(2, T + 1, (n,)))
+    return (T - 1) * y.mean(), (T - 1) * y.var() / n**0.5
+
 # %% tags=["wrong:estimate"] expect="so also its error"
 def estimate(term, T, n):
     y = term(torch.randint(2, T + 1, (n,)))
@@ -484,7 +554,9 @@ def estimate(term, T, n):
 # %% [markdown]
 # ## All together
 #
-# Your functions measure a model: eight Gaussians in the plane and the best possible denoiser of lecture 03. The sum of its terms, estimated from random steps, beside the sum of all 999:
+# Your functions measure a model: eight Gaussians in the plane and the best possible denoiser of lecture 03. The sum of its terms, estimated from random steps, beside the sum of all 999.
+#
+# **Predict.** With only $n=100$ random steps, is the estimate more often too low or too high?
 
 # %%
 if check.step_term.passed and check.estimate.passed:
@@ -509,9 +581,18 @@ if check.step_term.passed and check.estimate.passed:
         total, error = estimate(terms_at, 1000, n)
         print(f"{n:6d} random steps: {total:.2f} ± {error:.2f}")
 
+# %% [markdown]
+# <details><summary>Answer to the prediction (and if your estimates look wrong)</summary>
+#
+# Too low, and your functions are right. The term at $t=2$ is 600 times larger than that at $t=500$; half of the sum comes from $t\le20$, and a uniform $t$ hits these in 2 of 100 draws.
+# Whoever misses them finds the sum **and** the ± too small. We repeated it (seed 1): with $n=100$, 30 % of 20,000 estimates lay more than 2 ± too low, with $n=10\,000$ only 4 % of 200.
+#
+# So on average the estimate is right, but a ± from few draws may be trusted only if no rare draw decides. The lecture's 60 pieces (section 8) are finer near $t=1$, for this reason.
+#
+# </details>
+
 # %% [markdown] tags=["solution-only"]
-# **Why 1000 random steps still have a large error.** The terms at small $t$ are hundreds of times larger than the others, and a uniform $t$ hits them rarely. The lecture's `strata` takes one step from each of 60 pieces that are finer near
-# $t=1$. Improved DDPM draws each $t$ as often as its term is large.
+# Another way: Improved DDPM draws each $t$ as often as its term is large, and divides by how often.
 
 # %%
 check.summary()
