@@ -196,9 +196,9 @@ features of `face-features`, everything resized to 64². Real against real (vali
 {floor["64"]:.2f}; real faces reduced to 32² first: {floor["32"]:.2f}.
 
 One seed; distances this far above the floor are those of half-formed faces and rank the candidates weakly.
-The reference of diffusers is ahead after these minutes, at twice the time an image. "64² folded, 48-96-128" was
-frozen because 64² is what a student wants to see, a longer training of it had been looked at, and it is the
-fastest to sample at 64²; not because it leads this table.
+The reference of diffusers is ahead after these minutes (its time an image was taken beside other work).
+"64² folded, 48-96-128" was frozen because 64² is what a student wants to see and a longer training of it had
+been looked at, not because it leads this table.
 
 | candidate | parameters | ms a step | steps | FD | ms an image (20 steps) |
 |---|---|---|---|---|---|
