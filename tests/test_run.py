@@ -96,3 +96,26 @@ def test_find(monkeypatch, tmp_path):
     assert run.find("05").name == run.find("05_ddpm").name == "05_ddpm.ipynb"
     with pytest.raises(FileNotFoundError, match="called '07'; there are: 00_start, 05_ddpm"):
         run.find("07")
+
+
+MOVED = """\
+from helpers.widgets import slide
+
+seen = []
+slide(lambda t, name: seen.append((t, name)) or 1 / (t - {bad}), t=(1, 100), name=["a", "b"])
+"""
+
+
+def test_twice_moves_every_slider(write):
+    nb = nbformat.read(write(MOVED.format(bad=0), "print(seen[-9:])"), as_version=4)
+    run.execute(nb, ".", twice=True)
+    moved = [(t, "a") for t in (1, 17, 34, 51, 67, 83, 100)] + [(1, "a"), (1, "b")]
+    assert nb.cells[2].outputs[0].text.splitlines()[0] == str(moved)
+    assert nb.cells[1].source == MOVED.format(bad=0)
+
+
+def test_a_slider_that_fails_at_one_end_is_named(write):
+    nb = nbformat.read(write(MOVED.format(bad=100)), as_version=4)
+    run.execute(nb, ".")  # nobody has moved it
+    with pytest.raises(run.CellFailed, match="cell 2 of 2 .*ZeroDivisionError"):
+        run.execute(nb, ".", twice=True)
