@@ -111,20 +111,28 @@ def diffusion_loss(
     x0: Tensor,
     generator: torch.Generator | None = None,
     weight: Callable[[Tensor], Tensor] | None = None,
+    hole: Tensor | None = None,
     **condition,
 ) -> Tensor:
     """Mean squared error of the target at random t and ε (DDPM, eq. 14 and algorithm 1); a scalar.
 
     x0 (B, …) in [−1, 1]; t is uniform on 1…T; weight maps log SNR_t (B,) to a factor per image (B,).
+    hole, bool (B, 1, H, W): only these pixels are noisy and only they count (Palette, inpainting).
     """
     schedule = denoiser.schedule
     if not x0.is_floating_point():
         check_images(x0, "x0")
     t = torch.randint(1, schedule.steps + 1, (len(x0),), generator=generator, device=x0.device)
     eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
-    answer = denoiser.network(add_noise(schedule, x0, t, eps), t, **condition)
+    x_t = add_noise(schedule, x0, t, eps)
+    answer = denoiser.network(x_t if hole is None else torch.where(hole, x_t, x0), t, **condition)
     wanted = to_target(schedule, x0, eps, t, denoiser.target)
-    error = F.mse_loss(answer.float(), wanted, reduction="none").flatten(1).mean(1)  # (B,)
+    error = F.mse_loss(answer.float(), wanted, reduction="none")  # (B, …)
+    if hole is None:
+        error = error.flatten(1).mean(1)  # (B,)
+    else:
+        counts = hole.expand_as(error).flatten(1)
+        error = (error.flatten(1) * counts).sum(1) / counts.sum(1).clamp(min=1)  # (B,)
     if weight is not None:
         error = error * weight(schedule.log_snr.to(error)[t])
     return error.mean()

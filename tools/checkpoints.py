@@ -21,6 +21,7 @@ from helpers.guidance import drop_attributes, guide
 from helpers.metrics import FaceFeatures, bootstrap, extract, frechet_distance, nearest
 from helpers.samplers import last, pairs, sample, timesteps
 from helpers.schedules import make_schedule
+from helpers.tasks import damage
 from helpers.train import fit
 from helpers.unet import UNet
 
@@ -254,6 +255,71 @@ def measure(name: str) -> None:
     print(json.dumps({k: card[k] for k in ("fd", "fd_small", "copying", "obedience")}, indent=1))
 
 
+# How many of each 32 pictures are damaged how: session 07 fills holes, session 08 does the rest.
+PALETTE_TASKS = {"inpaint": 12, "uncrop": 5, "colourise": 5, "super_resolve": 5, "jpeg": 5}
+
+
+def palette_loss(schedule):
+    """The loss of a Palette model on a batch of 32, or any number: every task has its share of it."""
+
+    def loss(network, batch, generator):
+        x0, device = batch["image"], batch["image"].device
+        ends = torch.tensor(list(PALETTE_TASKS.values())).cumsum(0) * len(x0) // sum(PALETTE_TASKS.values())
+        here = torch.Generator().manual_seed(  # holes are cut on the CPU
+            int(torch.randint(2**31, (), generator=generator, device=device))
+        )
+        parts = torch.tensor_split(x0.cpu(), ends[:-1].tolist())
+        shown = [
+            damage(task, part, here) for task, part in zip(PALETTE_TASKS, parts, strict=True) if len(part)
+        ]
+        y, hole = (torch.cat(part).to(device) for part in zip(*shown, strict=True))
+        y = y.to(memory_format=torch.channels_last)
+        return diffusion_loss(Denoiser(network, schedule, "v"), x0, generator, hole=hole, image=y)
+
+    return loss
+
+
+def palette_network(start: UNet) -> UNet:
+    """A U-Net that sees one more picture and begins as `start` with all attributes left open.
+
+    The weights that see the new picture begin at 0, so the first answer is that of `start`.
+    """
+    network = UNet(image_channels=3, **FACE_UNET)
+    weights = start.state_dict()
+    first = network.first.weight.detach().clone().zero_()
+    first[:, : weights["first.weight"].shape[1]] = weights["first.weight"]  # x comes before the picture
+    weights["first.weight"] = first
+    if start.attributes is not None:
+        left_open = torch.full((1, len(start.attributes.cardinalities)), -1)
+        weights["time.2.bias"] = weights["time.2.bias"] + start.attributes(left_open)[0].detach()
+        weights = {k: v for k, v in weights.items() if not k.startswith("attributes.")}
+    network.load_state_dict(weights)
+    return network
+
+
+def palette_faces(**options) -> None:
+    """One model for five tasks on the drawn faces (sessions 07 and 08); begins as ddpm-faces."""
+    torch.manual_seed(0)
+    data, schedule = load_faces("embedded", "train"), make_schedule(**FACE_SCHEDULE)
+    network = palette_network(load_denoiser("ddpm-faces", "cpu").network)
+    recipe = dict(
+        steps=8000, batch=32, rate=1.5e-3, warmup=200, ema=0.999, seed=0, bf16=True, channels_last=True
+    )
+    average, seconds = train("palette-faces", network, data, palette_loss(schedule), **recipe, **options)
+    card = dict(
+        recipe=recipe,
+        start="ddpm-faces, all attributes open; what sees the condition picture begins at 0",
+        tasks=PALETTE_TASKS,
+        data="10,000 drawn faces (embedded, train)",
+        schedule=FACE_SCHEDULE,
+        target="v",
+        seed=0,
+        seconds=round(seconds),
+        device=device_name(),
+    )
+    save_model("palette-faces", average, card)
+
+
 def ddpm_celeba(steps: int | None = None, **options) -> None:
     """CelebA at 64×64, unconditional, for one or several GPUs (lecture 05); `steps` only tries so many."""
     from accelerate import PartialState
@@ -297,7 +363,12 @@ def ddpm_celeba(steps: int | None = None, **options) -> None:
     save_model("ddpm-celeba", average, card)
 
 
-RECIPES = {"face-features": face_features, "ddpm-faces": ddpm_faces, "ddpm-celeba": ddpm_celeba}
+RECIPES = {
+    "face-features": face_features,
+    "ddpm-faces": ddpm_faces,
+    "ddpm-celeba": ddpm_celeba,
+    "palette-faces": palette_faces,
+}
 
 
 def main() -> None:

@@ -1,0 +1,160 @@
+"""What is known of a picture and what must be invented: holes, damage, and a model that repairs (Palette)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn import functional as F
+
+from .diffusion import check_images
+
+HOLES = ("centre", "half", "boxes", "brush", "border")
+TASKS = ("inpaint", "uncrop", "colourise", "super_resolve", "jpeg")
+
+
+def make_holes(kind: str, n: int, size: int, generator: torch.Generator | None = None) -> Tensor:
+    """n holes of one kind: bool (n, 1, size, size), True where the picture is unknown.
+
+    'centre': the middle square of half the side; 'half': one of the four halves; 'boxes': one to four
+    rectangles; 'brush': free-form strokes (Gated Convolution, Yu et al. 2019); 'border': all around
+    a middle square of half the side, or one side of it (Palette, uncropping).
+    """
+    if kind not in HOLES:
+        raise ValueError(f"There are no holes of kind '{kind}'; choose one of {', '.join(HOLES)}.")
+    if n < 1 or size < 8:
+        raise ValueError(f"A hole needs n ≥ 1 and a side of at least 8 pixels, not {n} and {size}.")
+
+    def whole(low, high):  # low … high − 1
+        return int(torch.randint(low, high, (), generator=generator))
+
+    holes = torch.zeros(n, 1, size, size, dtype=torch.bool)
+    quarter, half = size // 4, size // 2
+    for hole in holes[:, 0]:
+        if kind == "centre":
+            hole[quarter : quarter + half, quarter : quarter + half] = True
+        elif kind == "half":
+            (hole, hole.T)[whole(0, 2)][_side(whole(0, 2), half)] = True
+        elif kind == "boxes":
+            for _ in range(whole(1, 5)):
+                h, w = whole(size // 8, half), whole(size // 8, half)
+                top, left = whole(0, size - h + 1), whole(0, size - w + 1)
+                hole[top : top + h, left : left + w] = True
+        elif kind == "brush":
+            hole |= _strokes(size, whole)
+        elif (side := whole(0, 5)) == 4:
+            hole |= True
+            hole[quarter : quarter + half, quarter : quarter + half] = False
+        else:
+            (hole, hole.T)[side // 2][_side(side % 2, half)] = True
+    return holes
+
+
+def _side(end: int, width: int) -> slice:
+    return slice(-width, None) if end else slice(0, width)
+
+
+def _strokes(size: int, whole: Callable) -> Tensor:
+    """One to three strokes of a thick brush that turns as it goes, bool (size, size)."""
+    image = Image.new("1", (size, size))
+    pen = ImageDraw.Draw(image)
+    for _ in range(whole(1, 4)):
+        width = whole(size // 12 + 1, size // 5 + 2)
+        x, y, angle = whole(0, size), whole(0, size), whole(0, 360)
+        for _ in range(whole(3, 8)):
+            angle += whole(-100, 101)
+            length = whole(size // 8, size // 3)
+            end = (
+                int(np.clip(x + length * np.cos(np.radians(angle)), 0, size - 1)),
+                int(np.clip(y + length * np.sin(np.radians(angle)), 0, size - 1)),
+            )
+            pen.line((x, y, *end), fill=1, width=width)
+            pen.ellipse([c + s * width / 2 for s in (-1, 1) for c in end], fill=1)
+            x, y = end
+    return torch.from_numpy(np.array(image))
+
+
+def cut(x0: Tensor, hole: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """x0 (B, C, H, W) with standard Gaussian noise in the hole, bool (B or 1, 1, H, W) (Palette, inpainting).
+
+    Raises ValueError where picture and hole differ in size.
+    """
+    if hole.dtype != torch.bool:
+        raise TypeError(f"A hole is a bool tensor, True where the picture is unknown, not {hole.dtype}.")
+    if hole.ndim != 4 or hole.shape[1] != 1 or hole.shape[2:] != x0.shape[2:]:
+        raise ValueError(
+            f"The hole {tuple(hole.shape)} does not fit the picture {tuple(x0.shape)}: "
+            f"it must be (B, 1, {x0.shape[2]}, {x0.shape[3]})."
+        )
+    noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+    return torch.where(hole, noise, x0)
+
+
+def grey(x0: Tensor) -> Tensor:
+    """The brightness (ITU-R BT.601) of x0 (B, 3, H, W), repeated to three channels."""
+    return (x0 * x0.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True).expand_as(x0)
+
+
+def shrink(x0: Tensor, factor: int = 4) -> Tensor:
+    """x0 (B, C, H, W) at 1/factor of its side, each pixel the mean of factor×factor."""
+    return F.avg_pool2d(x0, factor)
+
+
+def enlarge(small: Tensor, factor: int = 4) -> Tensor:
+    """Bicubic enlargement, kept in [−1, 1]; (B, C, h, w) → (B, C, factor·h, factor·w)."""
+    return F.interpolate(small, scale_factor=factor, mode="bicubic", align_corners=False).clamp(-1, 1)
+
+
+def jpeg(x0: Tensor, quality: int | Tensor) -> Tensor:
+    """x0 (B, 3, H, W) in [−1, 1] after JPEG of this quality, 1…95, one for all or one for each."""
+    pixels = ((check_images(x0) + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+    after = []
+    for picture, q in zip(pixels, torch.as_tensor(quality).expand(len(x0)).tolist(), strict=True):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "JPEG", quality=int(q))
+        after.append(np.asarray(Image.open(file)))
+    return (torch.from_numpy(np.stack(after)).permute(0, 3, 1, 2).to(x0) / 127.5 - 1).contiguous()
+
+
+def damage(
+    task: str, x0: Tensor, generator: torch.Generator | None = None, hole: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """(y, hole): what a model is shown of x0 (B, 3, H, W) for one of TASKS.
+
+    y (B, 3, H, W) is known where hole, bool (B, 1, H, W), is False; colourise, super_resolve (×4) and
+    jpeg (quality 5 to 30) change the whole picture, so there the hole is everything. Holes are random
+    unless given.
+    """
+    if task not in TASKS:
+        raise ValueError(f"There is no task '{task}'; choose one of {', '.join(TASKS)}.")
+    check_images(x0, "x0")
+    if task in ("inpaint", "uncrop"):
+        if hole is None:
+            kinds = HOLES[:4] if task == "inpaint" else ("border",)
+            pick = torch.randint(len(kinds), (len(x0),), generator=generator).tolist()
+            hole = torch.cat([make_holes(kinds[k], 1, x0.shape[-1], generator) for k in pick]).to(x0.device)
+        return cut(x0, hole, generator), hole
+    everything = torch.ones_like(x0[:, :1], dtype=torch.bool)
+    if task == "colourise":
+        return grey(x0), everything
+    if task == "super_resolve":
+        return enlarge(shrink(x0)), everything
+    return jpeg(x0, torch.randint(5, 31, (len(x0),), generator=generator)), everything
+
+
+def restore(predict: Callable, y: Tensor, hole: Tensor) -> Callable:
+    """`predict` of a Palette model for y (B, C, H, W) and its hole, bool (B, 1, H, W): known pixels stay.
+
+    The answer is a denoiser like any other: the network sees y beside x_t, and x_t and x0 equal y outside
+    the hole (Palette, inpainting), so that every sampler fills holes.
+    """
+
+    def restored(x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
+        x0, eps = predict(torch.where(hole, x_t, y), t, image=y, **condition)
+        return torch.where(hole, x0, y), eps
+
+    return restored
