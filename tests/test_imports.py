@@ -35,6 +35,7 @@ ALLOWED = {
     "diffusion": {"schedules"},
     "samplers": {"schedules", "diffusion"},
     "guidance": {"schedules", "diffusion", "samplers"},
+    "tasks": {"diffusion"},
     "exact": {"schedules"},
     "likelihood": {"schedules", "diffusion"},
     "layers": set(),
