@@ -106,11 +106,13 @@ def to_tensor(pictures: list[np.ndarray]) -> Tensor:
 def load_picture(source, size: int = 64) -> Tensor:
     """Any picture of one's own, a path or the bytes of a file: float (1, 3, size, size) in [−1, 1].
 
-    Raises ValueError for what cannot be read as a picture, FileNotFoundError for a missing file.
+    Its centre square, resized; a line says so where the size was another. Raises ValueError for what
+    cannot be read as a picture, FileNotFoundError for a missing file.
     """
     try:
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        pixels = square(ImageOps.exif_transpose(image), size)
+        image = ImageOps.exif_transpose(image)
+        pixels = square(image, size)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no picture at {source}.") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
@@ -118,6 +120,8 @@ def load_picture(source, size: int = 64) -> Tensor:
         raise ValueError(
             f"{what} cannot be read as a picture ({error}): save it again as PNG or JPEG."
         ) from None
+    if image.size != (size, size):
+        print(f"The picture is {image.width}×{image.height}; its centre square is used, as {size}×{size}.")
     return to_tensor([pixels]).float() / 127.5 - 1
 
 

@@ -562,9 +562,20 @@ def test_the_centre_of_other_shapes(shape):
     assert np.array_equal(levels(coded(Image.fromarray(pixels)), 8), wanted)
 
 
-def test_one_pixel():
+def test_one_pixel(capsys):
     got = levels(coded(Image.new("RGB", (1, 1), (10, 200, 30))), 4)
     assert np.array_equal(got, np.broadcast_to([10, 200, 30], (4, 4, 3)))
+    assert capsys.readouterr().out == "The picture is 1×1; its centre square is used, as 4×4.\n"
+    load_picture(PNG, 8)
+    assert capsys.readouterr().out == ""  # nothing was changed
+
+
+def test_a_picture_of_48_million_pixels_is_sized_down_and_says_so(capsys):
+    halves = Image.new("L", (8000, 6000), 40)
+    halves.paste(200, (4000, 0, 8000, 6000))
+    got = levels(coded(halves, "JPEG"), 64)
+    assert abs(got[:, :31] - 40).max() <= 1 and abs(got[:, 33:] - 200).max() <= 1
+    assert "The picture is 8000×6000; its centre square is used, as 64×64." in capsys.readouterr().out
 
 
 PNG = coded(Image.fromarray(COLORS[..., :3]))
