@@ -72,6 +72,26 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     return float(mean + s_a.trace() + s_b.trace() - 2 * roots)
 
 
+def kernel_distance(a: Tensor, b: Tensor) -> float:
+    """Unbiased squared MMD of features (N, F), (M, F), kernel (x·y / F + 1)³ (Bińkowski et al. 2018).
+
+    Its mean is 0 for two samples of one distribution at any size, so it may be below 0, and it suits the
+    small sets for which a Fréchet distance is biased. Raises ValueError for fewer than two samples.
+    """
+    if min(len(a), len(b)) < 2:
+        raise ValueError(f"A kernel distance needs two samples on each side, not {len(a)} and {len(b)}.")
+    a, b = a.double(), b.double()
+
+    def kernel(x, y):
+        return (x @ y.T / x.shape[1] + 1) ** 3
+
+    def within(x):  # pairs of different samples
+        k = kernel(x, x)
+        return (k.sum() - k.trace()) / (len(x) * (len(x) - 1))
+
+    return float(within(a) + within(b) - 2 * kernel(a, b).mean())
+
+
 def inception_score(logits: Tensor) -> float:
     """exp of the mean KL(p(y|x) ‖ p(y)) of logits (N, K), between 1 and K (Salimans et al. 2016, section 4).
 

@@ -17,6 +17,7 @@ from helpers.metrics import (
     extract,
     frechet_distance,
     inception_score,
+    kernel_distance,
     nearest,
     precision_recall,
     psnr,
@@ -85,6 +86,35 @@ def test_too_few_samples(n, m):
 
 
 # Inception score, precision and recall
+
+
+@pytest.mark.parametrize("d, n, m", [(5, 40, 40), (64, 200, 200)])
+def test_kernel_distance_is_that_of_torchmetrics(d, n, m):
+    from torchmetrics.image.kid import poly_mmd
+
+    a, b = randn(n, d), 0.3 + randn(m, d, seed=1)
+    assert kernel_distance(a, b) == pytest.approx(float(poly_mmd(a, b)), rel=1e-9)
+
+
+def test_kernel_distance_by_brute_force_where_the_counts_differ():
+    a, b = randn(4, 3), randn(6, 3, seed=1)
+
+    def mean(x, y, same=False):
+        pairs = [(i, j) for i in range(len(x)) for j in range(len(y)) if not (same and i == j)]
+        return sum(float((x[i] @ y[j] / 3 + 1) ** 3) for i, j in pairs) / len(pairs)
+
+    wanted = mean(a, a, True) + mean(b, b, True) - 2 * mean(a, b)
+    assert kernel_distance(a, b) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_kernel_distance_of_one_distribution_is_zero_on_average_at_any_size():
+    for n in (10, 100):
+        values = [kernel_distance(randn(n, 4, seed=2 * i), randn(n, 4, seed=2 * i + 1)) for i in range(400)]
+        error = np.std(values) / 400**0.5
+        assert abs(np.mean(values)) < 3 * error
+    assert kernel_distance(randn(100, 4), randn(100, 4, seed=1) + 0.5) > 10 * error
+    with pytest.raises(ValueError, match="two samples on each side, not 1 and 5"):
+        kernel_distance(randn(1, 4), randn(5, 4))
 
 
 def test_inception_score_closed_forms():
