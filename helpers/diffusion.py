@@ -78,6 +78,37 @@ def from_target(
     raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
 
 
+def x0_weight(log_snr: Tensor, target: str) -> Tensor:
+    """How often the squared error of x0 stands in that of the target: 1, SNR, SNR + 1 or SNR (SNR + 1).
+
+    For x0, ε, v and score, where signal² + noise² = 1 (Progressive Distillation, section 4); log_snr (…).
+    """
+    snr = torch.as_tensor(log_snr).exp()
+    weights = {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1, "score": snr * (snr + 1)}
+    if target not in weights:
+        raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
+    return weights[target]
+
+
+def min_snr_weight(target: str, gamma: float = 5.0) -> Callable[[Tensor], Tensor]:
+    """A `weight` for `diffusion_loss`: any error becomes min(SNR, γ) · that of x0 (Hang et al. 2023).
+
+    Maps log SNR (…) to min(SNR, γ) / `x0_weight`. Raises ValueError for an unknown target or γ ≤ 0.
+    """
+    if target not in TARGETS:
+        raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
+    if not gamma > 0:
+        raise ValueError(f"γ must be positive, not {gamma}.")
+
+    def weight(log_snr: Tensor) -> Tensor:
+        snr = torch.as_tensor(log_snr).exp()
+        # divided by SNR first, so that ε and score have a weight at SNR = 0 as well
+        rest = (gamma / snr).clamp(max=1) if target in ("eps", "score") else snr.clamp(max=gamma)
+        return rest / (snr + 1) if target in ("v", "score") else rest
+
+    return weight
+
+
 def eps_from_x0(schedule: Schedule, x_t: Tensor, x0: Tensor, t: Tensor) -> Tensor:
     """ε that leads from x0 to x_t, for t in 1…T; used again whenever x0 was changed (clipped, filled)."""
     return from_target(schedule, x0, x_t, t, "x0")[1]

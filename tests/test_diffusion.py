@@ -14,8 +14,10 @@ from helpers.diffusion import (
     diffusion_loss,
     eps_from_x0,
     from_target,
+    min_snr_weight,
     posterior,
     to_target,
+    x0_weight,
 )
 from helpers.schedules import make_schedule
 
@@ -271,3 +273,69 @@ def test_bad_images(image, error, message):
 def test_good_images_pass_unchanged():
     for image in (torch.tensor([[-1.0, 1.0]]), torch.zeros(0, 3, 2, 2), torch.ones(1).half()):
         assert check_images(image) is image
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "shifted"])
+def test_each_targets_error_is_that_of_x0_times_its_weight(name):
+    table, t = TABLES[name], torch.arange(1, 41)
+    x0, eps, wrong = randn(3, 40, 50)
+    x_t = add_noise(table, x0, t, eps)
+    wrong_eps = eps_from_x0(table, x_t, wrong, t)
+    of_x0 = (wrong - x0).square().mean(1)
+    for target in TARGETS:
+        error = to_target(table, wrong, wrong_eps, t, target) - to_target(table, x0, eps, t, target)
+        ratio = error.square().mean(1) / of_x0
+        assert torch.allclose(ratio, x0_weight(table.log_snr[1:], target), rtol=1e-6)
+
+
+def test_weights_by_value():
+    log_snr = torch.tensor([0.25, 1.0, 16.0]).log()
+    assert x0_weight(log_snr, "x0").tolist() == [1, 1, 1]
+    assert x0_weight(log_snr, "eps").tolist() == pytest.approx([0.25, 1, 16])
+    assert x0_weight(log_snr, "v").tolist() == pytest.approx([1.25, 2, 17])
+    assert x0_weight(log_snr, "score").tolist() == pytest.approx([0.3125, 2, 272])
+    assert min_snr_weight("x0", 2.0)(log_snr).tolist() == pytest.approx([0.25, 1, 2])
+    assert min_snr_weight("eps", 2.0)(log_snr).tolist() == pytest.approx([1, 1, 1 / 8])
+    assert min_snr_weight("v", 2.0)(log_snr).tolist() == pytest.approx([0.2, 0.5, 2 / 17])
+    assert min_snr_weight("score", 2.0)(log_snr).tolist() == pytest.approx([0.8, 0.5, 1 / 136])
+
+
+def test_min_snr_without_signal_and_without_noise():
+    """log SNR is −∞ at a mended end and +∞ at the clean one: factors stay numbers."""
+    ends = torch.tensor([-math.inf, math.inf])
+    assert min_snr_weight("x0")(ends).tolist() == [0, 5]
+    assert min_snr_weight("eps")(ends).tolist() == [1, 0]
+    assert min_snr_weight("v")(ends).tolist() == [0, 0]
+    assert min_snr_weight("score")(ends).tolist() == [1, 0]
+
+
+def test_min_snr_makes_one_loss_of_four():
+    """One guess of x0, answered in every target: with its factor each loss is the same number."""
+    table, x0 = TABLES["cosine"], randn(20, 1, 4, 4).clamp(-1, 1)
+
+    def loss(target, weight):
+        def network(x_t, t):
+            guess = torch.tanh(0.7 * x_t)
+            return to_target(table, guess, eps_from_x0(table, x_t, guess, t), t, target)
+
+        generator = torch.Generator().manual_seed(1)
+        return float(diffusion_loss(Denoiser(network, table, target), x0, generator, weight))
+
+    values = [loss(target, min_snr_weight(target, 3.0)) for target in TARGETS]
+    assert values == pytest.approx([values[0]] * 4, rel=1e-4)
+    generator = torch.Generator().manual_seed(1)  # and by hand
+    t = torch.randint(1, 41, (20,), generator=generator)
+    eps = torch.randn(x0.shape, generator=generator, dtype=torch.float64)
+    error = (torch.tanh(0.7 * add_noise(table, x0, t, eps)) - x0).square().mean((1, 2, 3))
+    snr = (table.signal / table.noise)[t] ** 2
+    assert values[0] == pytest.approx(float((snr.clamp(max=3.0) * error).mean()), rel=1e-4)
+    plain = [loss(target, None) for target in TARGETS]
+    assert max(plain) > 100 * min(plain)
+
+
+def test_weights_refuse_what_they_do_not_know():
+    for call in (lambda: x0_weight(torch.zeros(1), "noise"), lambda: min_snr_weight("noise")):
+        with pytest.raises(ValueError, match="no target 'noise'.*eps, x0, v, score"):
+            call()
+    with pytest.raises(ValueError, match="γ must be positive, not 0"):
+        min_snr_weight("v", 0)
