@@ -80,6 +80,10 @@ def convert(convert):
         "From the score to eps you multiply by the noise *squared*. score = −eps/b: once is enough.",
     )
     expect(
+        not close(got[1], (2.777778, -1.111111)),
+        "You divide the score by the noise. score = −eps/b is divided already: to get eps back, multiply.",
+    )
+    expect(
         not close(got[1], wanted["score"][one]),
         "You treat the score as eps. They differ by a factor: score = −eps/b.",
     )
@@ -140,6 +144,10 @@ def best_guess(best_guess):
         "You use the value of log q. Tweedie has its gradient: which way, and how steeply, does it rise?",
     )
     two = ask([[3.0], [3.0]])
+    expect(
+        not (close(got, [[3.525]]) and close(two, [[3.525], [3.75]])),
+        "Only the first row of the batch gets its gradient. How do you make one number of all rows?",
+    )
     expect(
         not (close(got, [[3.525]]) and not close(two, [[3.525], [3.525]])),
         "Asked about x_t = 3 once you are right; asked twice in one batch you are not: your score depends "
@@ -205,6 +213,10 @@ def factor(factor):
         not close(x0, [0.25, 1, 4, 5]),
         "Asked for γ = 2 your cap is 5. In the lecture γ is always 5, here it is an argument.",
     )
+    expect(
+        not close(x0, [1, 1, 0.5, 0.125]),
+        "That is the factor of ε. The plain loss of x0 has the weight 1: there is nothing to get rid of.",
+    )
     same(
         x0,
         torch.tensor([0.25, 1, 2, 2]),
@@ -224,6 +236,11 @@ def factor(factor):
         not close(v, [2, 2, 1.5, 1.125]),
         "For v you have min(SNR, γ)/SNR + 1. Mind the brackets: the plain loss of v is (SNR + 1)·‖e‖², and "
         "by this one divides. For SNR → 0 the factor must go to 0.",
+    )
+    expect(
+        not close(v, [1, 1, 0.4, 0.117647]),
+        "For v you have min(SNR + 1, γ)/(SNR + 1). The + 1 comes with the loss of v, so it stands below; the "
+        "wish is the same for all targets.",
     )
     expect(not close(v, eps), "You treat v like ε. The loss of v has the weight SNR + 1.")
     same(
@@ -271,6 +288,10 @@ def mend(mend):
         not close(got[1:], [0.790123, 0.444444, 0.111111, 0]),
         "It seems that the clean entry is stretched along, with its root 1 as the first. But r_1 should stay "
         "as it was; the clean entry is set apart.",
+    )
+    expect(
+        not close(got[1:], [0.871111, 0.49, 0.1225, 0]),
+        "Here r_2 stays as it was, not r_1. Once the clean entry is cut off, r_1 stands at the index 0.",
     )
     expect(
         not close(got[1], 1.0), "r_1 has become 1: a first step without noise. It should stay what it was."

@@ -117,6 +117,15 @@ def convert(answer, x_t, signal, noise, target):
     eps = -(noise**2) * answer if target == "score" else answer
     return (x_t - noise * eps) / signal, eps
 
+# %% tags=["wrong:convert"] expect="You divide the score by the noise"
+def convert(answer, x_t, signal, noise, target):
+    if target == "x0":
+        return answer, (x_t - signal * answer) / noise
+    if target == "v":
+        return signal * x_t - noise * answer, noise * x_t + signal * answer
+    eps = -answer / noise if target == "score" else answer
+    return (x_t - noise * eps) / signal, eps
+
 # %% tags=["wrong:convert"] expect="You treat the score as"
 def convert(answer, x_t, signal, noise, target):
     if target == "x0":
@@ -261,6 +270,12 @@ def best_guess(log_density, x_t, signal, noise):
     score = torch.autograd.grad(log_density(x).mean(), x)[0]
     return (x_t + noise**2 * score) / signal
 
+# %% tags=["wrong:best_guess"] expect="Only the first row"
+def best_guess(log_density, x_t, signal, noise):
+    x = x_t.detach().clone().requires_grad_(True)
+    score = torch.autograd.grad(log_density(x)[0], x)[0]
+    return (x_t + noise**2 * score) / signal
+
 # %% tags=["wrong:best_guess"] expect="the value of log q"
 def best_guess(log_density, x_t, signal, noise):
     return (x_t + noise**2 * log_density(x_t)[:, None]) / signal
@@ -318,6 +333,17 @@ def factor(snr, gamma, target):
 def factor(snr, gamma, target):
     wish = snr.clamp(max=gamma)
     return {"x0": wish, "eps": wish / snr, "v": wish / snr + 1}[target]
+
+# %% tags=["wrong:factor"] expect="the wish is the same for all targets"
+def factor(snr, gamma, target):
+    own = {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[target]
+    wish = own if target == "v" else snr
+    return wish.clamp(max=gamma) / own
+
+# %% tags=["wrong:factor"] expect="nothing to get rid of"
+def factor(snr, gamma, target):
+    own = {"x0": snr, "eps": torch.ones_like(snr), "v": snr + 1}[target]
+    return snr.clamp(max=gamma) / own
 
 # %% tags=["wrong:factor"] expect="times its own weight"
 def factor(snr, gamma, target):
@@ -418,6 +444,12 @@ def mend(alphas_cumprod):
     mended = alphas_cumprod.clone()
     mended[-1] = 0
     return mended
+
+# %% tags=["wrong:mend"] expect="at the index 0"
+def mend(alphas_cumprod):
+    root = alphas_cumprod[1:].sqrt()
+    root = (root - root[-1]) * root[1] / (root[1] - root[-1])
+    return torch.cat([alphas_cumprod[:1], root**2])
 
 # %% tags=["wrong:mend"] expect="r_1 has become 1"
 def mend(alphas_cumprod):
