@@ -1,6 +1,9 @@
 """Running a notebook without a browser, on tiny notebooks."""
 
+import asyncio
+import queue
 import re
+import time
 
 import nbformat
 import pytest
@@ -119,3 +122,32 @@ def test_a_slider_that_fails_at_one_end_is_named(write):
     run.execute(nb, ".")  # nobody has moved it
     with pytest.raises(run.CellFailed, match="cell 2 of 2 .*ZeroDivisionError"):
         run.execute(nb, ".", twice=True)
+
+
+class Deaf:
+    """A channel that sees what is there when it is asked, and is not woken by what comes later."""
+
+    def __init__(self):
+        self.messages = []
+
+    async def get_msg(self, timeout=None):
+        if not self.messages:
+            await asyncio.sleep(60 if timeout is None else timeout)
+            raise queue.Empty
+        return self.messages.pop()
+
+
+def test_a_message_whose_arrival_was_missed_is_found():
+    async def wait(channel, timeout):
+        get_msg = run.look_again(channel.get_msg, seconds=0.05)
+        asyncio.get_running_loop().call_later(0.02, channel.messages.append, "answer")
+        return await asyncio.wait_for(get_msg(timeout=timeout), 5)
+
+    assert asyncio.run(wait(Deaf(), None)) == asyncio.run(wait(Deaf(), 3)) == "answer"
+
+
+def test_no_message_is_still_no_message():
+    started = time.monotonic()
+    with pytest.raises(queue.Empty):
+        asyncio.run(run.look_again(Deaf().get_msg, seconds=0.05)(timeout=0.2))
+    assert 0.2 <= time.monotonic() - started < 2

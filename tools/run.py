@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import queue
 import sys
 import threading
 import time
@@ -107,6 +108,8 @@ def execute(nb, folder, title="", twice=False, timeout=600, **environment):
     record = Record()
     with client.setup_kernel(env=env):
         _watch_memory(client.km.provisioner.pid, record)
+        for channel in (client.kc.shell_channel, client.kc.iopub_channel):
+            channel.get_msg = look_again(channel.get_msg)
         for i in tqdm(cells, title, unit="cell", dynamic_ncols=True):
             started = time.perf_counter()
             try:
@@ -119,6 +122,25 @@ def execute(nb, folder, title="", twice=False, timeout=600, **environment):
             record.seconds[i] = time.perf_counter() - started
             _freeze_widgets(nb.cells[i], client)
     return record
+
+
+def look_again(get_msg, seconds=1.0):
+    """get_msg of a channel that looks anew each second, and does not only wait to be woken.
+
+    On a busy machine an asyncio socket may miss that a message came, and its cell would stand still for
+    good though kernel and answer are there.
+    """
+
+    async def patient(timeout=None):
+        end = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                return await get_msg(timeout=max(min(seconds, end - time.monotonic()), 0))
+            except queue.Empty:
+                if time.monotonic() >= end:
+                    raise
+
+    return patient
 
 
 def first_line(cell):
