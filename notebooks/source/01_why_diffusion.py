@@ -1197,7 +1197,8 @@ def longer(data):
     for kind in KINDS:
         short = chosen_runs(data, kind)[0]
         more = next(r for r in long if r["model"] == kind)
-        nats = ["none" if r["nats"] is None else f"{r['nats']:.1f}" for r in (short, more)]
+        nats = ["none" if run["nats"] is None else f"{run['nats']:.1f}"
+                for run in (short, more)]
         print(f"{kind:10s} modes {short['modes']:2d} → {more['modes']:2d}   "
               f"off {short['off']:5.1%} → {more['off']:5.1%}   "
               f"distance {short['distance']:.4f} → {more['distance']:.4f}   "
