@@ -47,7 +47,7 @@ def corners(images: Tensor) -> float:
 
 
 @torch.no_grad()
-def held_out(network, faces) -> float:
+def held_out(network, faces, loss=loss) -> float:
     """The loss on all held-out faces, with the same t and ε for every network."""
     generator = torch.Generator().manual_seed(0)
     return float(
@@ -55,6 +55,38 @@ def held_out(network, faces) -> float:
             [loss(network, faces[torch.arange(i, i + 250)], generator) for i in range(0, len(faces), 250)]
         ).mean()
     )
+
+
+def compare(
+    file: Path, machine: dict, floor: dict, networks: dict, build, data, loss, score, seeds=3
+) -> None:
+    """Trains build(networks[name], seed) by `machine`'s recipe; writes score(average, name) to file.
+
+    Resumes after a kill, and refuses a file that was begun with another recipe.
+    """
+    results = json.loads(file.read_text()) if file.exists() else {}
+    if results.get("machine", machine) != machine:
+        raise SystemExit(f"{file.name} was begun otherwise ({results['machine']}): delete it to start anew.")
+    results |= dict(machine=machine, floor=floor)
+    runs, steps = results.setdefault("runs", {}), machine["steps"]
+    for seed in range(seeds):
+        for name, arguments in networks.items():
+            if (key := f"{name}, seed {seed}") in runs:
+                continue
+            network, start = build(arguments, seed), time.perf_counter()
+            checkpoint = BUILD / f"{file.stem}-{name.replace(' ', '-')}-{seed}-{steps}.pt"
+            told = ("n", "device", "torch")
+            options = {k: v for k, v in machine.items() if k not in told} | dict(seed=seed, every=100)
+            for step in fit(network, data, loss, checkpoint=checkpoint, **options):
+                if step.step % 100 == 0:
+                    print(key, step.step, f"{step.loss:.4f} {time.perf_counter() - start:.0f} s", flush=True)
+            seconds = round(time.perf_counter() - start)
+            about = dict(seed=seed, parameters=count_parameters(network), seconds=seconds)
+            runs[key] = about | score(step.ema, name)
+            file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+            print(key, runs[key], flush=True)
+    for checkpoint in BUILD.glob(f"{file.stem}-*.pt*"):
+        checkpoint.unlink()
 
 
 def main() -> None:
@@ -65,39 +97,21 @@ def main() -> None:
     train, valid = (load_faces("embedded", split, size=SIDE) for split in ("train", "valid"))
     features = load_model("face-features")
     reference = extract(features, train.images)
-    results = json.loads(FILE.read_text()) if FILE.exists() else {}
     machine = dict(RECIPE, steps=asked.steps, n=asked.n, device=device_name(), torch=torch.__version__)
-    if results.get("machine", machine) != machine:
-        raise SystemExit(f"{FILE.name} was begun otherwise ({results['machine']}): delete it to start anew.")
-    results["machine"] = machine
     real = valid.images[: asked.n]
-    results["floor"] = dict(fd=frechet_distance(extract(features, real), reference), corners=corners(real))
-    runs = results.setdefault("runs", {})
-    for seed in range(3):
-        for name, attention in NETWORKS.items():
-            if (key := f"{name}, seed {seed}") in runs:
-                continue
-            network, start = build(attention, seed), time.perf_counter()
-            checkpoint = BUILD / f"attention-{name}-{seed}-{asked.steps}.pt"
-            options = dict(RECIPE, steps=asked.steps, seed=seed, every=100)
-            for step in fit(network, train, loss, checkpoint=checkpoint, **options):
-                if step.step % 100 == 0:
-                    print(key, step.step, f"{step.loss:.4f} {time.perf_counter() - start:.0f} s", flush=True)
-            seconds, predict = time.perf_counter() - start, Denoiser(step.ema, SCHEDULE, "v")
-            images = draw(predict, SCHEDULE, asked.n, steps=20, seed=0, side=SIDE)  # the same noise for all
-            runs[key] = dict(
-                attention=bool(attention),
-                seed=seed,
-                parameters=count_parameters(network),
-                seconds=round(seconds),
-                loss=held_out(step.ema, valid),
-                fd=frechet_distance(extract(features, images), reference),
-                corners=corners(images),
-            )
-            FILE.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-            print(key, runs[key], flush=True)
-    for checkpoint in BUILD.glob("attention-*.pt*"):
-        checkpoint.unlink()
+    floor = dict(fd=frechet_distance(extract(features, real), reference), corners=corners(real))
+
+    def score(average, name):
+        predict = Denoiser(average, SCHEDULE, "v")
+        images = draw(predict, SCHEDULE, asked.n, steps=20, seed=0, side=SIDE)  # the same noise for all
+        return dict(
+            attention=bool(NETWORKS[name]),
+            loss=held_out(average, valid),
+            fd=frechet_distance(extract(features, images), reference),
+            corners=corners(images),
+        )
+
+    compare(FILE, machine, floor, NETWORKS, build, train, loss, score)
 
 
 if __name__ == "__main__":

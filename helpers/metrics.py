@@ -155,6 +155,42 @@ def nearest(a: Tensor, b: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
     return torch.cat([f.values for f in found]) / scale, torch.cat([f.indices for f in found])
 
 
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB per image (B,), for images (B, C, H, W) in [−1, 1]."""
-    return 10 * torch.log10(4 / (a - b).square().flatten(1).mean(1))
+def psnr(a: Tensor, b: Tensor, hole: Tensor | None = None) -> Tensor:
+    """Peak signal-to-noise ratio in dB per image (B,), for images (B, C, H, W) in [−1, 1].
+
+    With hole, bool (B, 1, H, W), over the pixels in it; ValueError where a picture has none.
+    """
+    return 10 * torch.log10(4 / inside((a - b).square(), hole))
+
+
+def ssim(a: Tensor, b: Tensor, hole: Tensor | None = None) -> Tensor:
+    """Structural similarity per image (B,), at most 1, of images (B, C, H, W) in [−1, 1] (Wang et al. 2004).
+
+    Each pixel is judged by a Gaussian window of 11×11 (σ = 1.5) around it; pictures are mirrored at their
+    edges. With hole, bool (B, 1, H, W), the mean is over the pixels in it; windows at its border see known
+    pixels too. Raises ValueError where a picture has no hole.
+    """
+    places = torch.arange(-5, 6, device=a.device, dtype=a.dtype)
+    bell = torch.exp(-(places**2) / (2 * 1.5**2))
+    bell = torch.outer(bell, bell) / bell.sum() ** 2
+
+    def mean(x: Tensor) -> Tensor:  # over the window around each pixel
+        return F.conv2d(F.pad(x, (5, 5, 5, 5), mode="reflect").flatten(0, 1)[:, None], bell[None, None])
+
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # of the range of the values, 2
+    m_a, m_b = mean(a), mean(b)
+    v_a, v_b = ((mean(x * x) - m * m).clamp(min=0) for x, m in ((a, m_a), (b, m_b)))
+    similar = (2 * m_a * m_b + c1) * (2 * (mean(a * b) - m_a * m_b) + c2)
+    return inside((similar / ((m_a**2 + m_b**2 + c1) * (v_a + v_b + c2))).view_as(a), hole)
+
+
+def inside(values: Tensor, hole: Tensor | None) -> Tensor:
+    """Mean per image (B,) of values (B, C, H, W) where hole, bool (B, 1, H, W), is True; None: everywhere."""
+    if hole is None:
+        return values.flatten(1).mean(1)
+    if hole.shape != (len(values), 1, *values.shape[2:]):
+        raise ValueError(f"The hole {tuple(hole.shape)} does not fit the pictures {tuple(values.shape)}.")
+    counts = hole.flatten(1).sum(1) * values.shape[1]
+    if (counts == 0).any():
+        raise ValueError("A picture has no hole, so there is nothing inside it to score.")
+    return (values * hole).flatten(1).sum(1) / counts

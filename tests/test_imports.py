@@ -36,6 +36,7 @@ ALLOWED = {
     "samplers": {"schedules", "diffusion"},
     "guidance": {"schedules", "diffusion", "samplers"},
     "tasks": {"diffusion"},
+    "repaint": {"schedules", "diffusion", "samplers"},
     "exact": {"schedules"},
     "likelihood": {"schedules", "diffusion"},
     "layers": set(),
