@@ -2,7 +2,7 @@
 
 Needs CelebA in the official layout ($CELEBA or data/celeba) with identity_CelebA.txt, and the checkpoints
 palette-celeba and celeba-features. Fills every photograph of the test partition that is there, with each
-kind of hole, by each method; resumes after a kill; writes celeba_inpainting.json and the quality into the
+kind of hole, by each method; resumes after a kill; writes celeba_inpainting.json and the same into the
 card of palette-celeba. No photograph is written but to build/celeba-sheet.png, which stays there.
 """
 
@@ -114,7 +114,7 @@ def main() -> None:
         cut = torch.where(holes[60 * k :][:6], 0.0, images[60 * k :][:6])
         rows += [torch.stack(row) for row in zip(images[60 * k :][:6], cut, *several, strict=True)]
     FILE.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    card = load_card("palette-celeba") | dict(quality=results)
+    card = load_card("palette-celeba") | dict(measured=results)
     write_card(FOLDER / "palette-celeba", card)
     save_image(torch.cat(rows) / 2 + 0.5, BUILD.parent / "celeba-sheet.png", nrow=12)
 
