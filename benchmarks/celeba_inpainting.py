@@ -19,12 +19,11 @@ from benchmarks.inpainting import ETA, KINDS, STEPS, biharmonic, diffuse, finger
 from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, write_card
 from helpers.course import DATA
 from helpers.data import load_faces
-from helpers.metrics import extract, kernel_distance, nearest, psnr, ssim
+from helpers.metrics import bootstrap, extract, kernel_distance, nearest, psnr, ssim
 from helpers.tasks import make_holes
 from tools.checkpoints import BUILD, device_name, quantiles
 
 FILE = Path(__file__).with_suffix(".json")
-REPEATS = 200  # of the bootstrap
 
 
 def people(ids: tuple) -> list[Tensor]:
@@ -39,16 +38,13 @@ def people(ids: tuple) -> list[Tensor]:
     return [torch.tensor([i for i, w in enumerate(whose) if w == person]) for person in sorted(set(whose))]
 
 
-def interval(statistic, groups: list[Tensor], repeats: int = REPEATS) -> tuple[float, float]:
-    """statistic(all) ± 1.96 deviations that it has when people, not photographs, are drawn again."""
-    generator = torch.Generator().manual_seed(0)
+def interval(statistic, groups: list[Tensor]) -> tuple[float, float]:
+    """The bootstrap's interval of statistic(positions), where people, not photographs, are drawn again."""
 
-    def again():
-        return torch.cat([groups[i] for i in torch.randint(len(groups), (len(groups),), generator=generator)])
+    def of(drawn):
+        return statistic(torch.cat([groups[i] for i in drawn]))
 
-    spread = torch.tensor([statistic(again()) for _ in range(repeats)]).std()
-    middle = statistic(torch.cat(groups))
-    return middle - 1.96 * float(spread), middle + 1.96 * float(spread)
+    return bootstrap(of, torch.arange(len(groups)))
 
 
 def main() -> None:
@@ -108,11 +104,10 @@ def main() -> None:
             fills=quantiles(near),
             originals=quantiles(near_real),
         )
-        several = [
-            diffuse("Palette", predict, images[60 * k :][:6], holes[60 * k :][:6], s) for s in range(4)
-        ]
-        cut = torch.where(holes[60 * k :][:6], 0.0, images[60 * k :][:6])
-        rows += [torch.stack(row) for row in zip(images[60 * k :][:6], cut, *several, strict=True)]
+        six, cut = images[60 * k :][:6], holes[60 * k :][:6]
+        several = [diffuse("Palette", predict, six, cut, seed) for seed in range(4)]
+        shown = torch.where(cut, 0.0, six)
+        rows += [torch.stack(row) for row in zip(six, shown, *several, strict=True)]
     FILE.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     card = load_card("palette-celeba") | dict(measured=results)
     write_card(FOLDER / "palette-celeba", card)

@@ -172,21 +172,27 @@ def ddpm_faces(**options) -> None:
 
         average, spent = train(f"ddpm-faces{part}", network, data, loss, **recipe_of_part, **options)
         network, seconds = copy.deepcopy(average).requires_grad_(True), seconds + spent
-    card = dict(
-        recipe=recipe,
+    card = model_card(recipe, seconds) | dict(
         more=more | dict(dropped=0.3, weight="1 + 2 sigmoid(-log SNR - 3)"),
         data="10,000 drawn faces (embedded, train)",
-        schedule=FACE_SCHEDULE,
-        target="v",
         names=data.names,
         values=data.values,
         steps=recipe["steps"] + more["steps"],
+    )
+    save_model("ddpm-faces", network, card)
+    measure("ddpm-faces")
+
+
+def model_card(recipe: dict, seconds: float) -> dict:
+    """What every card of a model on faces tells of its training."""
+    return dict(
+        recipe=recipe,
+        schedule=FACE_SCHEDULE,
+        target="v",
         seed=0,
         seconds=round(seconds),
         device=device_name(),
     )
-    save_model("ddpm-faces", network, card)
-    measure("ddpm-faces")
 
 
 @torch.no_grad()
@@ -349,20 +355,9 @@ def palette_faces(**options) -> None:
     card = dict(
         start="ddpm-faces, all attributes open; what sees the condition picture begins at 0",
         data="10,000 drawn faces (embedded, train)",
-    )
-    save_model("palette-faces", average, card | palette_card(recipe, seconds))
-
-
-def palette_card(recipe: dict, seconds: float) -> dict:
-    return dict(
-        recipe=recipe,
         tasks=PALETTE_TASKS,
-        schedule=FACE_SCHEDULE,
-        target="v",
-        seed=0,
-        seconds=round(seconds),
-        device=device_name(),
     )
+    save_model("palette-faces", average, model_card(recipe, seconds) | card)
 
 
 def palette_celeba(steps: int | None = None, **options) -> None:
@@ -394,9 +389,11 @@ def palette_celeba(steps: int | None = None, **options) -> None:
         start="palette-faces; every other picture in the mirror, dropout 0.1",
         data=f"{len(data):,} photographs (CelebA, train)",
         licence=CELEBA_LICENCE,
+        tasks=PALETTE_TASKS,
     )
     average.config["dropout"] = 0.0
-    save_model(name, average, card | palette_card(recipe, seconds), folder=FOLDER if steps is None else BUILD)
+    card = model_card(recipe, seconds) | card
+    save_model(name, average, card, folder=FOLDER if steps is None else BUILD)
 
 
 def ddpm_celeba(steps: int | None = None, **options) -> None:
@@ -428,15 +425,9 @@ def ddpm_celeba(steps: int | None = None, **options) -> None:
     if steps is not None:
         print(f"{steps} steps in {seconds:.0f} s by {PartialState().num_processes} processes; not kept.")
         return
-    card = dict(
-        recipe=recipe,
+    card = model_card(recipe, seconds) | dict(
         data=f"{len(data):,} photographs (CelebA, train)",
         licence=CELEBA_LICENCE,
-        schedule=FACE_SCHEDULE,
-        target="v",
-        seed=0,
-        seconds=round(seconds),
-        device=device_name(),
         quality="not measured: the features of drawn faces mean little on photographs",
     )
     save_model("ddpm-celeba", average, card)
