@@ -103,8 +103,12 @@ def up_to_date(source):
     if not target(source).exists():
         return False
     built = nbformat.read(target(source), as_version=4)
-    ran = all(c.execution_count for c in built.cells if c.cell_type == "code" and c.source)
-    return ran and same(built, build(source))
+    return ran(built) and same(built, build(source))
+
+
+def ran(nb):
+    """True if every cell with code was executed."""
+    return all(c.execution_count for c in nb.cells if c.cell_type == "code" and c.source)
 
 
 def carried(source):
@@ -113,9 +117,7 @@ def carried(source):
         return None
     old, new = nbformat.read(target(source), as_version=4), build(source)
     was, now = ([c for c in nb.cells if c.cell_type == "code"] for nb in (old, new))
-    if [c.source for c in was] != [c.source for c in now] or not all(
-        c.execution_count for c in was if c.source
-    ):
+    if not ran(old) or [c.source for c in was] != [c.source for c in now]:
         return None
     for before, cell in zip(was, now, strict=True):
         cell.outputs, cell.execution_count = before.outputs, before.execution_count
