@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8888
 
-.PHONY: lab test run notebooks faces checkpoints
+.PHONY: lab test run notebooks faces checkpoints bench
 
 lab:          # JupyterLab with a notebook open (NOTEBOOK=00, PORT=8888)
 	@$(PYTHON) -m tools.lab $(NOTEBOOK) --port $(PORT)
@@ -21,3 +21,6 @@ faces:        # draw data/faces.parquet again
 
 checkpoints:  # train a model again (NAME=ddpm-faces)
 	@$(PYTHON) -m tools.checkpoints $(NAME)
+
+bench:        # this project beside its peers (about three hours; resumes after a kill)
+	@$(PYTHON) -m tools.bench

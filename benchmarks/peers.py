@@ -1,0 +1,274 @@
+"""The project and its peers behind one face, so that `benchmarks.bench` can treat them alike.
+
+Each peer has a network of about 3.7 million parameters (within 10 %), at three depths with attention at
+the lowest, built from the library's own class; a training step as the library's users write it; and its
+own sampler. `Peer.loss` and `Peer.sample` are the same library in the setting that was found best for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from helpers.diffusion import Denoiser, diffusion_loss
+from helpers.samplers import last, pairs, sample, timesteps
+from helpers.schedules import cosine
+from helpers.train import fit
+from helpers.unet import UNet
+
+STEPS = 50  # of a sampler
+BATCH = 32
+WIDTHS = (48, 96, 128)
+
+
+class Images:
+    """Pictures (N, 3, side, side) that give batches to `fit`."""
+
+    def __init__(self, images: Tensor):
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, indices: Tensor) -> Tensor:
+        return self.images[indices]
+
+    def loader(self) -> Iterator[Tensor]:
+        """Batches without end from torch's DataLoader, as most users have them."""
+        while True:
+            for (batch,) in DataLoader(TensorDataset(self.images), BATCH, shuffle=True, drop_last=True):
+                yield batch
+
+
+class Own:
+    """This project: v-prediction on the cosine schedule, DDIM."""
+
+    name = "this project"
+
+    def __init__(self, **changes):
+        self.changes = changes
+        self.schedule = cosine()
+
+    def network(self, side: int) -> nn.Module:
+        return UNet(widths=WIDTHS, **self.changes)
+
+    def inner(self, network: nn.Module) -> nn.Module:
+        """The part that is called once for each step."""
+        return network
+
+    def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
+        return network(x, t)
+
+    def loss(self, network: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        return diffusion_loss(Denoiser(network, self.schedule, "v"), batch, generator)
+
+    def sample(self, network: nn.Module, n: int, side: int) -> Tensor:
+        x = torch.randn(n, 3, side, side)
+        walk = pairs(timesteps(self.schedule.steps, STEPS))
+        return last(sample(Denoiser(network, self.schedule, "v"), self.schedule, x, walk)).x
+
+    def user_loop(self, network: nn.Module, data: Images) -> Iterator[None]:
+        """Training as the first cell of a user would: nothing asked of `fit` but the data."""
+        for _ in fit(network, data, self.loss, steps=10**6, batch=BATCH):
+            yield
+
+    user_sample = sample
+
+
+class Diffusers:
+    """diffusers.UNet2DModel with its schedulers; the loop is that of its training tutorial."""
+
+    name = "diffusers"
+
+    def network(self, side: int) -> nn.Module:
+        from diffusers import UNet2DModel
+
+        return UNet2DModel(
+            sample_size=side,
+            block_out_channels=WIDTHS,
+            layers_per_block=1,
+            down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
+            up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+            norm_num_groups=8,  # its 32 do not divide 48
+            attention_head_dim=32,
+        )
+
+    def inner(self, network: nn.Module) -> nn.Module:
+        return network
+
+    def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
+        return network(x, t, return_dict=False)[0]
+
+    def loss(self, network: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        scheduler = self._scheduler("DDPMScheduler", best=True)
+        noise = torch.randn(batch.shape, generator=generator)
+        t = torch.randint(0, 1000, (len(batch),), generator=generator)
+        guess = self.call(network, scheduler.add_noise(batch, noise, t), t)
+        return F.mse_loss(guess.float(), scheduler.get_velocity(batch, noise, t))
+
+    def sample(self, network: nn.Module, n: int, side: int) -> Tensor:
+        return self._draw(network, n, side, self._scheduler("DDIMScheduler", best=True))
+
+    def user_loop(self, network: nn.Module, data: Images) -> Iterator[None]:
+        from accelerate import Accelerator
+        from diffusers.optimization import get_cosine_schedule_with_warmup
+
+        accelerator, scheduler = Accelerator(), self._scheduler("DDPMScheduler")
+        optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
+        rate = get_cosine_schedule_with_warmup(optimizer, 500, 10**6)
+        network, optimizer, rate = accelerator.prepare(network, optimizer, rate)
+        for batch in data.loader():
+            noise = torch.randn(batch.shape)
+            t = torch.randint(0, scheduler.config.num_train_timesteps, (len(batch),), dtype=torch.int64)
+            guess = self.call(network, scheduler.add_noise(batch, noise, t), t)
+            accelerator.backward(F.mse_loss(guess, noise))
+            accelerator.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            rate.step()
+            optimizer.zero_grad()
+            yield
+
+    def user_sample(self, network: nn.Module, n: int, side: int) -> Tensor:
+        return self._draw(network, n, side, self._scheduler("DDIMScheduler"))
+
+    def _scheduler(self, kind: str, best: bool = False):
+        import diffusers
+
+        options = {}
+        if best:
+            options = dict(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
+            if kind == "DDIMScheduler":
+                options |= dict(timestep_spacing="trailing")  # begins at the noisiest step
+        return getattr(diffusers, kind)(num_train_timesteps=1000, **options)
+
+    def _draw(self, network: nn.Module, n: int, side: int, scheduler) -> Tensor:
+        from diffusers import DDIMPipeline
+
+        pipeline = DDIMPipeline(network, scheduler)
+        pipeline.set_progress_bar_config(disable=True)
+        images = pipeline(batch_size=n, num_inference_steps=STEPS, output_type="np").images  # (n, H, W, 3)
+        return torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
+
+
+class SmallDiffusion:
+    """smalldiffusion's Unet; its training loop and sampler are generators."""
+
+    name = "smalldiffusion"
+
+    def network(self, side: int, best: bool = True) -> nn.Module:
+        from smalldiffusion import PredV, Scaled
+        from smalldiffusion.model_unet import Unet
+
+        kind = PredV(Scaled(Unet)) if best else Scaled(Unet)  # Scaled is what its example does
+        # 64, 96, 128 channels: its norm has 32 groups
+        return kind(side, 3, 3, ch=32, ch_mult=(2, 3, 4), num_res_blocks=1, attn_resolutions=(side // 4,))
+
+    def inner(self, network: nn.Module) -> nn.Module:
+        return network
+
+    def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
+        return network(x, (t + 1) / 100)
+
+    def loss(self, network: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        sigmas = self._schedule(best=True).sigmas.to(batch)
+        t = torch.randint(len(sigmas), (len(batch),), generator=generator)
+        eps = torch.randn(batch.shape, generator=generator)
+        return type(network).get_loss(network, batch, sigmas[t].view(-1, 1, 1, 1), eps)
+
+    def sample(self, network: nn.Module, n: int, side: int) -> Tensor:
+        return self._draw(network, n, self._schedule(best=True))
+
+    def user_loop(self, network: nn.Module, data: Images) -> Iterator[None]:
+        from smalldiffusion import training_loop
+
+        loader = DataLoader(data.images, BATCH, shuffle=True, drop_last=True)
+        for _ in training_loop(loader, network, self._schedule(), lr=1e-3):
+            yield
+
+    def user_sample(self, network: nn.Module, n: int, side: int) -> Tensor:
+        return self._draw(network, n, self._schedule())
+
+    def _schedule(self, best: bool = False):
+        from smalldiffusion import ScheduleCosine, ScheduleSigmoid
+
+        return ScheduleCosine(1000) if best else ScheduleSigmoid(1000)
+
+    def _draw(self, network: nn.Module, n: int, schedule) -> Tensor:
+        from smalldiffusion import samples
+
+        return last(samples(network, schedule.sample_sigmas(STEPS), batchsize=n))
+
+
+class DenoisingDiffusion:
+    """denoising-diffusion-pytorch: Unet and GaussianDiffusion; the loop is its Trainer's, without files."""
+
+    name = "denoising-diffusion-pytorch"
+
+    def network(self, side: int) -> nn.Module:
+        from denoising_diffusion_pytorch import GaussianDiffusion, Unet
+
+        unet = Unet(44, dim_mults=(1, 2, 3))
+        return GaussianDiffusion(
+            unet, image_size=side, timesteps=1000, sampling_timesteps=STEPS, beta_schedule="cosine"
+        )
+
+    def inner(self, network: nn.Module) -> nn.Module:
+        return network.model
+
+    def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
+        return network.model(x, t)
+
+    def loss(self, network: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        times = torch.randint(0, network.num_timesteps, (len(batch),), generator=generator)
+        noise = torch.randn(batch.shape, generator=generator)
+        return network(batch / 2 + 0.5, times=times, noise=noise)
+
+    def sample(self, network: nn.Module, n: int, side: int) -> Tensor:
+        return network.sample(batch_size=n) * 2 - 1
+
+    def user_loop(self, network: nn.Module, data: Images) -> Iterator[None]:
+        from accelerate import Accelerator
+        from ema_pytorch import EMA
+
+        accelerator = Accelerator()
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.9, 0.99))
+        average = EMA(network, beta=0.995, update_every=10)
+        network, optimizer = accelerator.prepare(network, optimizer)
+        for batch in data.loader():
+            loss = network(batch / 2 + 0.5)
+            accelerator.backward(loss)
+            accelerator.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+            average.update()
+            yield
+
+    user_sample = sample
+
+
+def peers() -> dict[str, object]:
+    """All that can be compared here, by name; one sentence for each that is not installed."""
+    found = {}
+    for peer, module in (
+        (Own(), "helpers"),
+        (Diffusers(), "diffusers"),
+        (SmallDiffusion(), "smalldiffusion"),
+        (DenoisingDiffusion(), "denoising_diffusion_pytorch"),
+    ):
+        try:
+            __import__(module)
+        except ImportError:
+            print(f"{peer.name} is not installed and is left out: pip install -e .[bench]")
+            continue
+        found[peer.name] = peer
+    return found
+
+
+def first(loop: Iterator, n: int) -> Callable[[], None]:
+    """The first n items of a loop, taken and forgotten."""
+    return lambda: [None for _ in itertools.islice(loop, n)]

@@ -1,0 +1,198 @@
+"""make bench: what is counted, compared and written."""
+
+import json
+import math
+import subprocess
+import types
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import bench
+from benchmarks.peers import BATCH, STEPS, Images, peers
+from helpers.schedules import cosine
+from tools import bench as command
+
+
+def stub(**answers):
+    """A peer whose network is one convolution, and whose sampler calls it as often as it should."""
+
+    class Peer:
+        name = "stub"
+        times = STEPS
+
+        def network(self, side):
+            return nn.Conv2d(3, 3, 3, padding=1, bias=False)
+
+        def inner(self, network):
+            return network
+
+        def call(self, network, x, t):
+            return network(x)
+
+        def loss(self, network, batch, generator):
+            return network(batch).square().mean()
+
+        def sample(self, network, n, side):
+            x = torch.zeros(n, 3, side, side)
+            for _ in range(self.times):
+                x = network(x)
+            return x
+
+    peer = Peer()
+    for name, value in answers.items():
+        setattr(peer, name, value)
+    return peer
+
+
+def test_the_exponent_is_the_power_of_the_pixels():
+    seconds = {side: 0.3 * (side**2) ** 1.25 for side in (16, 32, 64)}
+    assert bench.exponent(seconds) == pytest.approx(1.25, abs=1e-12)
+
+
+def test_the_spread_is_the_median_with_its_quartiles():
+    found = bench.spread([4.0, 1.0, 2.0, 3.0, 100.0])
+    assert found["median"] == 3.0 and found["low"] == 1.5 and found["n"] == 5
+    assert bench.spread([2.0]) == dict(median=2.0, low=2.0, high=2.0, n=1)
+
+
+def test_runs_take_turns_and_the_first_rounds_do_not_count():
+    order = []
+    runs = {name: lambda name=name: order.append(name) for name in "ab"}
+    found = bench.in_turns(runs, rounds=3, skip=1)
+    assert "".join(order) == "abababab"
+    assert found["a"]["n"] == 3
+
+
+def test_operations_of_a_step_are_counted_not_assumed():
+    forward = 2 * BATCH * 32 * 32 * 3 * 3 * 9
+    # backward: the gradient of the weights costs as much again; that of the picture is not needed
+    assert bench.operations(stub()) == 2 * forward
+
+
+def test_overhead_refuses_a_sampler_that_calls_its_network_more_often():
+    found = bench.overhead(stub(), rounds=2)
+    assert 0 < found["without"] < 1
+    with pytest.raises(RuntimeError, match="asked its network 51 times in 50 steps"):
+        bench.overhead(stub(times=STEPS + 1), rounds=1)
+
+
+def test_networks_that_answer_0_have_the_same_loss_in_all_libraries():
+    """v-prediction on the cosine schedule everywhere: the mean of v² is one number."""
+    images = torch.rand(4096, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    losses = {}
+    for name, peer in peers().items():
+        network = peer.network(8)
+        as_tuple = name == "diffusers"
+
+        def nothing(x, *_, as_tuple=as_tuple, **__):
+            return (torch.zeros_like(x),) if as_tuple else torch.zeros_like(x)
+
+        peer.inner(network).forward = nothing
+        if hasattr(network, "loss_weight"):  # denoising-diffusion-pytorch weighs v by SNR / (SNR + 1)
+            network.loss_weight.fill_(1.0)
+        losses[name] = float(peer.loss(network, images, torch.Generator().manual_seed(0)))
+    assert len(losses) >= 2
+    mean = float(cosine().alphas_cumprod[1:].mean())
+    wanted = mean + (1 - mean) / 3  # E v² = ᾱ E ε² + (1 − ᾱ) E x0², and E x0² = 1/3
+    assert losses == {name: pytest.approx(wanted, rel=0.01) for name in losses}
+
+
+def test_all_networks_have_nearly_as_many_parameters():
+    counts = {name: bench.count_parameters(peer.network(32)) for name, peer in peers().items()}
+    own = counts["this project"]
+    assert own == 3_686_595
+    assert all(0.9 < count / own < 1.1 for count in counts.values()), counts
+
+
+def test_a_part_is_measured_once_and_kept(tmp_path):
+    file = tmp_path / "bench.json"
+    calls = []
+    results = bench.Results(file)
+    assert results.part("a", "b", make=lambda: calls.append(1) or 7) == 7
+    again = bench.Results(file)
+    assert again.part("a", "b", make=lambda: calls.append(1) or 8) == 7 and len(calls) == 1
+    with pytest.raises(KeyboardInterrupt):
+        again.part("c", make=lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert json.loads(file.read_text()) == {"a": {"b": 7}}
+
+
+def measured():
+    """What `measure` would give, with round numbers."""
+
+    def seconds(value):
+        return dict(median=value, low=value, high=value, n=3)
+
+    def row(user, best):
+        return {
+            bench.USER: seconds(user),
+            **{s: seconds(best * k) for s, k in zip(bench.SETTINGS, (3, 2, 1), strict=True)},
+        }
+
+    def drawn(user, best):
+        return {bench.USER: seconds(user), "bf16, channels-last": seconds(best)}
+
+    def score(fd):
+        return dict(fd=fd, interval=[fd - 1, fd + 1], steps=9, rate=2e-3, n=80, setting="bf16", seconds=1.0)
+
+    over = dict(without=0.01, difference=0.012)
+    names = ("this project", "other", "slow")
+    return dict(
+        machine=dict(device="CPU", python="3", date="today", versions={"torch": "2"}, batch=32, side=32,
+                     sampler_steps=50),
+        parameters=dict.fromkeys(names, 3_700_000),
+        training=dict(zip(names, (row(0.4, 0.2), row(0.6, 0.25), row(0.9, 0.5)), strict=True)),
+        sampling=dict(zip(names, (drawn(4, 2), drawn(5, 3), drawn(9, 8)), strict=True)),
+        memory=dict.fromkeys(names, {bench.USER: 100.0, "bf16, channels-last, compiled": 90.0}),
+        peak=dict(operations_per_second=1e12, shapes={}),
+        operations=dict.fromkeys(names, 10**11),
+        sizes={n: {str(s): seconds(0.1 * (s / 16) ** 2) for s in (16, 32, 64)} for n in names},
+        overhead=dict.fromkeys(names, over),
+        floor=dict(n=80, fd=0.4),
+        quality={"this project": {"5": score(6.0), "10": score(3.0), "20": score(2.0)},
+                 "other": {"5": score(9.0), "10": score(5.0), "20": score(4.0)}, "slow": {"10": score(9.0)},
+                 bench.FOLDED: {"5": score(4.0), "10": score(2.5), "20": score(1.5)}},
+    )  # fmt: skip
+
+
+def test_goals_say_what_is_met_and_what_is_not():
+    lines = bench.goals(measured())
+    assert "3.00 (asked: 2): met" in lines[0]  # 0.6 / 0.2
+    assert "1.25 (asked: 1.2): met" in lines[1]  # 0.25 / 0.2
+    assert "2.50 (asked: 2): met" in lines[2] and "1.50 (asked: 1.2): met" in lines[3]
+    assert "1.00 (asked: 2): met" in lines[4]
+    assert lines[5].endswith("5.00: not met") and lines[6].endswith("4.00: met")
+    assert lines[7].endswith("5.00: met")
+
+
+def test_the_report_and_the_picture_hold_the_figures(tmp_path):
+    found = measured()
+    text = bench.report(found)
+    assert "| this project | 3.70 M | 400 (400…400) | 600 (600…600) |" in text
+    assert "| 100 | 50% | 1.0% | 1.2% |" in text  # 10^11 operations in 0.2 s of 10^12 a second
+    assert "| 1.00 |" in text  # four times the pixels, four times the time
+    assert "| other | bf16 | 0.002 | 10 | 9 | 5.00 | 4.00 … 6.00 |" in text
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
+    bench.picture(found, tmp_path / "bench.png")
+    assert (tmp_path / "bench.png").stat().st_size > 5000
+
+
+def test_a_training_step_changes_the_network_in_each_setting():
+    data = Images(torch.rand(BATCH, 3, 8, 8) * 2 - 1)
+    for setting in ("bf16", "bf16, channels-last"):
+        step = bench.training_step(next(iter(peers().values())), setting, data, 8)
+        first, second = step(), step()
+        assert second.step == 2 and math.isfinite(first.loss)
+
+
+def test_the_peers_are_installed_once_and_a_failure_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(subprocess, "call", lambda *a, **k: 1)
+    with pytest.raises(SystemExit, match="pip could not install the peers"):
+        command.install()
+    monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: types.SimpleNamespace())
+    monkeypatch.setattr(subprocess, "call", lambda *a, **k: pytest.fail("nothing to install"))
+    command.install()
