@@ -133,6 +133,19 @@ def distances(features: Tensor, reference: Tensor) -> dict:
     )
 
 
+def above(features: Tensor, real: Tensor, reference: Tensor) -> dict:
+    """By how much the distance of n filled pictures exceeds that of the same pictures untouched.
+
+    Rows belong together and are drawn again together, so what is odd in the n pictures counts in neither.
+    """
+
+    def excess(rows):
+        return frechet_distance(features[rows], reference) - frechet_distance(real[rows], reference)
+
+    everyone = torch.arange(len(real))
+    return dict(excess=excess(everyone), excess_interval=bootstrap(excess, everyone, repeats=200))
+
+
 def fingerprint(name: str, folder: Path) -> str:
     """A short name of a checkpoint's weights, so that new weights mean new fills."""
     return hashlib.sha256((folder / name / "model.safetensors").read_bytes()).hexdigest()[:8]
@@ -213,7 +226,8 @@ def main() -> None:
         jumps=dict(JUMPS, steps=50),
         reference=f"{len(reference)} other test faces",
     )
-    results["floor"] = distances(torch.cat([extract(features, x) for x, _ in sets.values()]), reference)
+    real = torch.cat([extract(features, x) for x, _ in sets.values()])
+    results["floor"] = distances(real, reference)
     methods = results.setdefault("methods", {})
     for method, predict in models.items():
         if asked.only and method not in asked.only:
@@ -224,15 +238,15 @@ def main() -> None:
             found[kind] = fill_all(
                 method, predict, images, holes, BUILD.parent / "inpainting" / kind, name, k
             )
-        methods[method] = score(method, found, sets, features, reference)
+        methods[method] = score(method, found, sets, features, reference, real)
         if method == "Palette":
             blur = {kind: dict(fill, first=fill["several"].mean(0)) for kind, fill in found.items()}
-            methods["mean of 8 fills"] = score("mean of 8 fills", blur, sets, features, reference)
+            methods["mean of 8 fills"] = score("mean of 8 fills", blur, sets, features, reference, real)
         asked.file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
         print(method, json.dumps(methods[method], indent=1), flush=True)
 
 
-def score(method: str, found: dict, sets: dict, features, reference: Tensor) -> dict:
+def score(method: str, found: dict, sets: dict, features, reference: Tensor, real: Tensor) -> dict:
     """All that the table tells of a method: found is {kind: what `fill_all` gave}."""
     fills = FILLS if method == "mean of 8 fills" else 1
     row = dict(
@@ -244,9 +258,8 @@ def score(method: str, found: dict, sets: dict, features, reference: Tensor) -> 
     row |= dict(kinds=kinds, ssim=sum(k["ssim"] for k in kinds.values()) / len(kinds))
     row["mse"] = sum(k["mse"] for k in kinds.values()) / len(kinds)
     row["psnr"] = decibel(row["mse"])
-    row |= distances(
-        torch.cat([extract(features, f["first"].clamp(-1, 1)) for f in found.values()]), reference
-    )
+    seen = torch.cat([extract(features, f["first"].clamp(-1, 1)) for f in found.values()])
+    row |= distances(seen, reference) | above(seen, real, reference)
     if fills == 1 and all(f["several"] is not None for f in found.values()):
         row["diversity"] = dict(
             n=DIVERSE * len(found),
