@@ -31,12 +31,17 @@ def timesteps(steps: int, count: int, spacing: str = "uniform") -> list[int]:
     if spacing not in ("uniform", "quadratic"):
         raise ValueError(f"There is no spacing '{spacing}'; choose 'uniform' or 'quadratic'.")
     u = torch.linspace(0, 1, count + 1, dtype=torch.float64) ** (2 if spacing == "quadratic" else 1)
-    rising = (u * steps).round().long().tolist()
+    return distinct((u * steps).round().long().tolist(), steps)[::-1]
+
+
+def distinct(rising: list[int], top: int) -> list[int]:
+    """Rising steps, the first of them 0, moved apart where two are the same, none beyond `top`."""
+    rising, count = list(rising), len(rising) - 1
     for i in range(1, count + 1):  # rounding must not repeat a step …
         rising[i] = max(rising[i], rising[i - 1] + 1)
-    for i in range(count, -1, -1):  # … nor push one beyond T
-        rising[i] = min(rising[i], steps - count + i)
-    return rising[::-1]
+    for i in range(count, -1, -1):  # … nor push one beyond the top
+        rising[i] = min(rising[i], top - count + i)
+    return rising
 
 
 def pairs(sequence: Iterable[int]) -> list[tuple[int, int]]:
@@ -83,6 +88,18 @@ def step(
     return mean + torch.where(noise_s > 0, m, 0).to(x0) * z
 
 
+def believe(
+    predict: Callable, schedule: Schedule, x: Tensor, t: int, clip: bool = True, **condition
+) -> tuple[Tensor, Tensor]:
+    """x0 and ε (B, …) that the model believes in at step t; clip keeps x0 in [−1, 1] and derives ε again."""
+    times = torch.full((len(x),), t, device=x.device)
+    x0, eps = predict(x, times, **condition)
+    if clip and t > 0:  # at t = 0 nothing is noise, so there is no ε to derive
+        x0 = x0.clamp(-1, 1)
+        eps = eps_from_x0(schedule, x, x0, times)
+    return x0, eps
+
+
 def sample(
     predict: Callable,
     schedule: Schedule,
@@ -100,12 +117,8 @@ def sample(
     """
     for t, s in walk:
         with torch.no_grad():
-            times = torch.full((len(x),), t, device=x.device)
-            x0, eps = predict(x, times, **condition)
-            if clip and t > 0:  # at t = 0 nothing is noise, so there is no ε to derive
-                x0 = x0.clamp(-1, 1)
-                eps = eps_from_x0(schedule, x, x0, times)
-            z = None
+            x0, eps = believe(predict, schedule, x, t, clip, **condition)
+            times, z = torch.full((len(x),), t, device=x.device), None
             if eta > 0 and s > 0:
                 z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
             x = step(schedule, x0, eps, times, times.new_full((len(x),), s), eta, z, variance)

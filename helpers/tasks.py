@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from .diffusion import check_images
+from .diffusion import add_noise, check_images
+from .schedules import Schedule
 
 HOLES = ("centre", "half", "boxes", "brush", "border")
 TASKS = ("inpaint", "uncrop", "colourise", "super_resolve", "jpeg")
@@ -100,13 +101,32 @@ def grey(x0: Tensor) -> Tensor:
 
 
 def shrink(x0: Tensor, factor: int = 4) -> Tensor:
-    """x0 (B, C, H, W) at 1/factor of its side, each pixel the mean of factor×factor."""
+    """x0 (B, C, H, W) at 1/factor of its side, each pixel the mean of factor×factor.
+
+    Raises ValueError where a side is not divisible by the factor.
+    """
+    h, w = x0.shape[-2:]
+    if h % factor or w % factor:
+        raise ValueError(f"A picture of {h}×{w} cannot be shrunk by {factor}: take sides divisible by it.")
     return F.avg_pool2d(x0, factor)
 
 
 def enlarge(small: Tensor, factor: int = 4) -> Tensor:
     """Bicubic enlargement, kept in [−1, 1]; (B, C, h, w) → (B, C, factor·h, factor·w)."""
     return F.interpolate(small, scale_factor=factor, mode="bicubic", align_corners=False).clamp(-1, 1)
+
+
+def noisy_large(
+    small: Tensor, schedule: Schedule, s: Tensor, generator: torch.Generator | None = None, factor: int = 4
+) -> Tensor:
+    """What a second stage sees of small (B, C, h, w), noised to step s (Cascaded Diffusion, section 3.3).
+
+    s (B,) counts the steps of `schedule`. Answers (B, C + 1, factor·h, factor·w), each pixel repeated; the
+    last channel tells the network noise_s.
+    """
+    z = torch.randn(small.shape, generator=generator, device=small.device, dtype=small.dtype)
+    noise = schedule.at(s, like=small)[1].expand_as(small[:, :1])
+    return F.interpolate(torch.cat([add_noise(schedule, small, s, z), noise], 1), scale_factor=factor)
 
 
 def jpeg(x0: Tensor, quality: int | Tensor) -> Tensor:
@@ -132,6 +152,8 @@ def damage(
     if task not in TASKS:
         raise ValueError(f"There is no task '{task}'; choose one of {', '.join(TASKS)}.")
     check_images(x0, "x0")
+    if x0.ndim != 4 or (task in ("colourise", "jpeg") and x0.shape[1] != 3):
+        raise ValueError(f"For '{task}' x0 must be (B, 3, H, W), not {tuple(x0.shape)}.")
     if task in ("inpaint", "uncrop"):
         if hole is None:
             kinds = HOLES[:4] if task == "inpaint" else ("border",)

@@ -6,6 +6,7 @@ import json
 import math
 import platform
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,10 +19,10 @@ from helpers.course import ROOT
 from helpers.data import load_faces
 from helpers.diffusion import Denoiser, diffusion_loss
 from helpers.guidance import drop_attributes, guide
-from helpers.metrics import FaceFeatures, bootstrap, extract, frechet_distance, nearest
+from helpers.metrics import FaceFeatures, bootstrap, extract, frechet_distance, inside, nearest
 from helpers.samplers import last, pairs, sample, timesteps
 from helpers.schedules import make_schedule
-from helpers.tasks import damage
+from helpers.tasks import damage, noisy_large, restore, shrink
 from helpers.train import fit
 from helpers.unet import UNet
 
@@ -302,34 +303,48 @@ def measure(name: str) -> None:
 PALETTE_TASKS = {"inpaint": 12, "uncrop": 5, "colourise": 5, "super_resolve": 5, "jpeg": 5}
 
 
+def share_tasks(x0, generator):
+    """What a model is shown of a batch of 32 faces, or any number, each task having its share: (y, hole)."""
+    ends = torch.tensor(list(PALETTE_TASKS.values())).cumsum(0) * len(x0) // sum(PALETTE_TASKS.values())
+    here = torch.Generator().manual_seed(  # holes are cut on the CPU
+        int(torch.randint(2**31, (), generator=generator, device=x0.device))
+    )
+    parts = torch.tensor_split(x0.cpu(), ends[:-1].tolist())
+    shown = [damage(task, part, here) for task, part in zip(PALETTE_TASKS, parts, strict=True) if len(part)]
+    y, hole = (torch.cat(part).to(x0.device) for part in zip(*shown, strict=True))
+    return y.to(memory_format=torch.channels_last), hole
+
+
 def palette_loss(schedule, mirror: bool = False):
-    """The loss of a Palette model on a batch of 32, or any number: every task has its share of it."""
+    """The loss of a Palette model on a batch: every task has its share of it."""
 
     def loss(network, batch, generator):
         x0 = flip(batch["image"], generator) if mirror else batch["image"]
-        device = x0.device
-        ends = torch.tensor(list(PALETTE_TASKS.values())).cumsum(0) * len(x0) // sum(PALETTE_TASKS.values())
-        here = torch.Generator().manual_seed(  # holes are cut on the CPU
-            int(torch.randint(2**31, (), generator=generator, device=device))
-        )
-        parts = torch.tensor_split(x0.cpu(), ends[:-1].tolist())
-        shown = [
-            damage(task, part, here) for task, part in zip(PALETTE_TASKS, parts, strict=True) if len(part)
-        ]
-        y, hole = (torch.cat(part).to(device) for part in zip(*shown, strict=True))
-        y = y.to(memory_format=torch.channels_last)
+        y, hole = share_tasks(x0, generator)
         return diffusion_loss(Denoiser(network, schedule, "v"), x0, generator, hole=hole, image=y)
 
     return loss
 
 
-def palette_network(start: UNet, dropout: float = 0.0) -> UNet:
+def regression_loss(schedule):
+    """The squared error of x0, guessed once from y alone: t = T, and 0 where Palette has noise."""
+
+    def loss(network, batch, generator):
+        x0 = batch["image"]
+        y, hole = share_tasks(x0, generator)
+        guess, _ = restore(Denoiser(network, schedule, "v"), y, hole)(torch.zeros_like(x0), schedule.steps)
+        return inside((guess - x0).square(), hole).mean()
+
+    return loss
+
+
+def palette_network(start: UNet) -> UNet:
     """A U-Net that sees one more picture and begins as `start` with all attributes left open.
 
     The weights that see the new picture begin at 0, so the first answer is that of `start`; they are
     kept where `start` sees one already.
     """
-    network = UNet(image_channels=3, dropout=dropout, **FACE_UNET)
+    network = UNet(image_channels=3, **FACE_UNET)
     weights = start.state_dict()
     first = network.first.weight.detach().clone().zero_()
     seen = weights["first.weight"].shape[1]  # x comes before the picture
@@ -343,21 +358,72 @@ def palette_network(start: UNet, dropout: float = 0.0) -> UNet:
     return network
 
 
-def palette_faces(**options) -> None:
-    """One model for five tasks on the drawn faces (sessions 07 and 08); begins as ddpm-faces."""
+FIVE_TASKS = dict(
+    steps=8000, batch=32, rate=1.5e-3, warmup=200, ema=0.999, seed=0, bf16=True, channels_last=True
+)
+
+
+def five_tasks(name: str, loss, **options) -> None:
+    """Trains and keeps a U-Net that sees y and begins as ddpm-faces, on all tasks."""
     torch.manual_seed(0)
-    data, schedule = load_faces("embedded", "train"), make_schedule(**FACE_SCHEDULE)
+    data = load_faces("embedded", "train")
     network = palette_network(load_denoiser("ddpm-faces", "cpu").network)
-    recipe = dict(
-        steps=8000, batch=32, rate=1.5e-3, warmup=200, ema=0.999, seed=0, bf16=True, channels_last=True
-    )
-    average, seconds = train("palette-faces", network, data, palette_loss(schedule), **recipe, **options)
+    average, seconds = train(name, network, data, loss, **FIVE_TASKS, **options)
     card = dict(
         start="ddpm-faces, all attributes open; what sees the condition picture begins at 0",
         data="10,000 drawn faces (embedded, train)",
         tasks=PALETTE_TASKS,
     )
-    save_model("palette-faces", average, model_card(recipe, seconds) | card)
+    save_model(name, average, model_card(FIVE_TASKS, seconds) | card)
+
+
+def palette_faces(**options) -> None:
+    """One model for five tasks on the drawn faces (sessions 07 and 08)."""
+    five_tasks("palette-faces", palette_loss(make_schedule(**FACE_SCHEDULE)), **options)
+
+
+def regress_faces(**options) -> None:
+    """The same network, start, tasks and steps, but it answers at once, with one picture (session 08)."""
+    five_tasks("regress-faces", regression_loss(make_schedule(**FACE_SCHEDULE)), **options)
+
+
+# A picture of half the side stands noise worse: +2·ln 2 in log SNR for each halving, from 64×64.
+SMALL_SCHEDULE = dict(FACE_SCHEDULE, log_snr_shift=2 * math.log(2))
+SMALL_UNET = dict(widths=(48, 64), attention=(1,))
+LARGE_UNET = dict(widths=(32, 48, 80), patch=2, image_channels=4)  # sees the small face, and its noise
+HIGHEST = 500  # of the 1,000 steps: the noisiest small face that the up-sampler is trained on
+
+
+def cascade_16(**options) -> None:
+    """The first stage of a cascade: faces of 16×16, nothing asked for (session 08)."""
+    schedule = make_schedule(**SMALL_SCHEDULE)
+
+    def loss(network, batch, generator):
+        return diffusion_loss(Denoiser(network, schedule, "v"), shrink(batch["image"]), generator)
+
+    stage("cascade-16", SMALL_UNET, loss, 5000, dict(schedule=SMALL_SCHEDULE), **options)
+
+
+def cascade_64(name: str = "cascade-64", highest: int = HIGHEST, **options) -> None:
+    """The second stage, 16×16 → 64×64; the small face has the noise of a random step of 0…highest."""
+    schedule, small_schedule = make_schedule(**FACE_SCHEDULE), make_schedule(**SMALL_SCHEDULE)
+
+    def loss(network, batch, generator):
+        x0 = batch["image"]
+        s = torch.randint(highest + 1, (len(x0),), generator=generator, device=x0.device)
+        image = noisy_large(shrink(x0), small_schedule, s, generator)
+        return diffusion_loss(Denoiser(network, schedule, "v"), x0, generator, image=image)
+
+    stage(name, LARGE_UNET, loss, 4000, dict(highest=highest), **options)
+
+
+def stage(name: str, config: dict, loss, steps: int, about: dict, **options) -> None:
+    """Trains and keeps one stage of the cascade on the drawn faces; about goes into the card."""
+    torch.manual_seed(0)
+    recipe = FIVE_TASKS | dict(steps=steps, rate=2e-3)
+    data = load_faces("embedded", "train")
+    average, seconds = train(name, UNet(**config), data, loss, **recipe, **options)
+    save_model(name, average, model_card(recipe, seconds) | dict(data=f"{len(data):,} drawn faces") | about)
 
 
 def palette_celeba(steps: int | None = None, **options) -> None:
@@ -370,28 +436,18 @@ def palette_celeba(steps: int | None = None, **options) -> None:
 
     torch.manual_seed(0)
     data, schedule = load_faces("celeba", "train"), make_schedule(**FACE_SCHEDULE)
-    network = palette_network(load_denoiser("palette-faces", "cpu").network, dropout=0.1)
-    recipe = dict(
-        steps=steps or 12_000,
-        batch=32,
-        rate=1.5e-3,
-        warmup=200,
-        ema=0.999,
-        seed=0,
-        bf16=True,
-        channels_last=True,
-    )
+    network = palette_network(load_denoiser("palette-faces", "cpu").network)
+    recipe = FIVE_TASKS | dict(steps=steps or 5000)
     name = "palette-celeba" if steps is None else f"palette-celeba-{steps}"  # a trial is not gone on with
     average, seconds = train(name, network, data, palette_loss(schedule, True), **recipe, **options)
     if not PartialState().is_main_process:
         return
     card = dict(
-        start="palette-faces; every other picture in the mirror, dropout 0.1",
+        start="palette-faces; every other picture in the mirror",
         data=f"{len(data):,} photographs (CelebA, train)",
         licence=CELEBA_LICENCE,
         tasks=PALETTE_TASKS,
     )
-    average.config["dropout"] = 0.0
     card = model_card(recipe, seconds) | card
     save_model(name, average, card, folder=FOLDER if steps is None else BUILD)
 
@@ -439,6 +495,10 @@ RECIPES = {
     "ddpm-celeba": ddpm_celeba,
     "palette-faces": palette_faces,
     "palette-celeba": palette_celeba,
+    "regress-faces": regress_faces,
+    "cascade-16": cascade_16,
+    "cascade-64": cascade_64,
+    "cascade-64-plain": partial(cascade_64, "cascade-64-plain", 0),
     "celeba-features": celeba_features,
 }
 

@@ -1,0 +1,222 @@
+"""The counterpart of DDIM's table 1 on the drawn faces: steps S against η; writes ddim.json for lecture 10.
+
+    python -m benchmarks.ddim        resumes after a kill; what is done stays in build/ddim, 100 faces a part
+
+All rows begin at the same noise. The rows grow in rounds, so that an unfinished table is already a table:
+each row says how many faces it has. Of a face only its 64 features are kept.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from benchmarks.inpainting import fingerprint
+from helpers.checkpoints import FOLDER, load_denoiser, load_model
+from helpers.data import load_faces
+from helpers.metrics import bootstrap, extract, frechet_distance
+from helpers.samplers import last, pairs, sample, timesteps
+from helpers.solvers import dpm_solver, karras
+from helpers.train import load_state, save_state
+from tools.checkpoints import BUILD, device_name
+
+FILE = Path(__file__).with_suffix(".json")
+MODEL, SEED, PART, BATCH = "ddpm-faces", 0, 100, 50
+# How noise is added on the way: options of `sample`. "2M" is DPM-Solver++, which adds none,
+# on the steps of EDM.
+KINDS = {
+    "0": dict(eta=0.0),
+    "0.2": dict(eta=0.2),
+    "0.5": dict(eta=0.5),
+    "1": dict(eta=1.0),
+    "σ̂": dict(eta=1.0, variance="large"),
+    "2M": {},
+}
+ROUNDS = (  # faces, steps, kinds; the cheapest and most telling first
+    (500, (10, 20, 5, 50), ("0", "1", "σ̂", "0.2", "0.5", "2M")),
+    (1000, (10, 20, 5, 50, 100), ("0", "1", "σ̂", "0.2", "0.5", "2M")),
+    (1000, (250,), ("0", "1", "σ̂")),
+    (1000, (1000,), ("0", "σ̂")),
+    (2000, (10, 20, 5, 50, 100), ("0", "1", "σ̂", "0.2", "0.5", "2M")),
+)
+WITHIN, REPEATS = 1.1, 100  # "as good" is: at most 10 % more (FD − floor); draws of the bootstrap
+
+
+def noise(part: int, shape: tuple, what: int) -> tuple[Tensor, torch.Generator]:
+    """The x_T of a part, the same for all rows (what = 0), and the generator to go on with."""
+    generator = torch.Generator().manual_seed(100_000 * SEED + 10 * part + what)
+    return torch.randn(shape, generator=generator), generator
+
+
+def walk_of(schedule, steps: int, kind: str) -> list[tuple[int, int]]:
+    """Uniform steps; for 2M those of EDM, after one from T."""
+    if kind == "2M":
+        return pairs([schedule.steps, *karras(schedule, steps - 1)])
+    return pairs(timesteps(schedule.steps, steps))
+
+
+@torch.no_grad()
+def draw(predict, steps: int, kind: str, part: int, n: int = PART, side: int = 64) -> Tensor:
+    """n faces (n, 3, side, side) in [−1, 1] by one row of the table, in bf16."""
+    x, _ = noise(part, (n, 3, side, side), 0)
+    generator = torch.Generator().manual_seed(100_000 * SEED + 10 * part + 1)
+    walk, ends = walk_of(predict.schedule, steps, kind), []
+    for some in x.split(BATCH):
+        some = some.to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            if kind == "2M":
+                states = dpm_solver(predict, predict.schedule, some, walk)
+            else:
+                states = sample(predict, predict.schedule, some, walk, **KINDS[kind], generator=generator)
+            ends.append(last(states).x.float().clamp(-1, 1))
+    return torch.cat(ends)
+
+
+def file_of(folder: Path, steps: int, kind: str, part: int) -> Path:
+    """Where a part is kept."""
+    return folder / f"{steps}-{'large' if kind == 'σ̂' else kind}-{part:02d}.pt"
+
+
+def part_of(folder: Path, predict, judge, steps: int, kind: str, part: int) -> dict:
+    """Features (100, 64) of one part and what it took; done once, kept in `folder`."""
+    file = file_of(folder, steps, kind, part)
+    if (state := load_state(file)) is None:
+        clock, processors = time.perf_counter(), time.process_time()
+        faces = draw(predict, steps, kind, part)
+        spent = dict(seconds=time.perf_counter() - clock, processor=time.process_time() - processors)
+        state = dict(features=extract(judge, faces), **spent)
+        save_state(file, state)
+    return state
+
+
+def key(steps: int, kind: str) -> str:
+    """The name of a row in the file."""
+    return f"{steps}, {kind}"
+
+
+def score(parts: list[dict], reference: Tensor) -> dict:
+    """What the file tells of a row."""
+    features = torch.cat([part["features"] for part in parts])
+
+    def fd(some):
+        return frechet_distance(some, reference)
+
+    return dict(
+        n=len(features),
+        fd=fd(features),
+        interval=bootstrap(fd, features, repeats=REPEATS),
+        first=fd(parts[0]["features"]),  # of its first hundred faces, which lecture 10 draws again
+        seconds=sum(p["seconds"] for p in parts) / len(features),
+        processor_seconds=sum(p["processor"] for p in parts) / len(features),
+    )
+
+
+def compare(some: Tensor, other: Tensor, real: Tensor, reference: Tensor) -> dict:
+    """(FD − floor) of `some` over that of `other`, features (n, F) that began at the same noise."""
+    n = min(len(some), len(other), len(real))
+    floor, width = frechet_distance(real[:n], reference), some.shape[1]
+
+    def ratio(both):
+        fds = [frechet_distance(both[:, half], reference) for half in (slice(width), slice(width, None))]
+        return (fds[0] - floor) / (fds[1] - floor)
+
+    both = torch.cat([some[:n], other[:n]], 1)  # drawn again together, as they began together
+    low, high = bootstrap(ratio, both, repeats=REPEATS)
+    verdict = "as good" if high <= WITHIN else "worse" if low > WITHIN else "open"
+    return dict(n=n, floor=floor, ratio=ratio(both), interval=(low, high), verdict=verdict)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--steps", nargs="+", type=int, help="only these S, e.g. 5 10")
+    parser.add_argument("--eta", nargs="+", choices=KINDS, help="only these rows")
+    parser.add_argument("--n", type=int, default=2000, help="at most so many faces a row")
+    parser.add_argument("--file", type=Path, default=FILE)
+    parser.add_argument("--folder", type=Path, default=BUILD.parent / "ddim", help="where the parts are kept")
+    asked = parser.parse_args()
+    predict, judge = load_denoiser(MODEL), load_model("face-features")
+    mark = fingerprint(MODEL, FOLDER)
+    reference, real = (extract(judge, load_faces("embedded", s).images) for s in ("train", "valid"))
+
+    def chosen(steps, kind):
+        return (not asked.steps or steps in asked.steps) and (not asked.eta or kind in asked.eta)
+
+    jobs = []  # in the order in which they are done; a row's parts come again with a larger n
+    for n, all_steps, kinds in ROUNDS:
+        for steps in all_steps:
+            parts = range(min(n, asked.n) // PART)
+            here = [(steps, kind, part) for part in parts for kind in kinds if chosen(steps, kind)]
+            if here := [job for job in here if job not in jobs]:
+                jobs += here
+                jobs.append(None)  # time to write the file
+    results = json.loads(asked.file.read_text()) if asked.file.exists() else {}
+    if results.get("machine", {}).get("weights") != mark:
+        results = {}  # other weights, another table
+    results["machine"] = dict(
+        device=device_name(), torch=torch.__version__, model=MODEL, weights=mark, seed=SEED, precision="bf16"
+    )
+    results["floor"] = {n: frechet_distance(real[:n], reference) for n in (200, 500, 1000)}
+    rows: dict[tuple, list] = {}
+    folder, changed = asked.folder / mark, set()
+    bar = tqdm(
+        total=sum(PART * job[0] for job in jobs if job),
+        initial=sum(PART * job[0] for job in jobs if job and file_of(folder, *job).exists()),
+        unit=" calls",
+        unit_scale=True,
+        mininterval=5,
+    )
+    for job in jobs:
+        if job is None:
+            write(asked.file, results, rows, changed, reference, real)
+            changed = set()
+            continue
+        steps, kind, part = job
+        bar.set_description(f"S = {steps}, {kind}, faces to {PART * (part + 1)}")
+        done = file_of(folder, *job).exists()
+        rows.setdefault((steps, kind), []).append(part_of(folder, predict, judge, *job))
+        changed.add((steps, kind))
+        bar.update(0 if done else PART * steps)
+        if steps >= 250:  # such a part takes minutes
+            write(asked.file, results, rows, changed, reference, real)
+            changed = set()
+    bar.close()
+
+
+def write(file: Path, results: dict, rows: dict, changed: set, reference: Tensor, real: Tensor) -> None:
+    """Scores the rows that have grown, and the claims that they are part of, and replaces the file."""
+    table = results.setdefault("rows", {})
+    for row in sorted(changed, key=str):
+        name = key(*row)
+        if table.get(name, {}).get("n", 0) <= PART * len(rows[row]):
+            table[name] = dict(steps=row[0], kind=row[1], **score(rows[row], reference))
+    results["claims"] = claims(rows, real, reference, results.get("claims", []))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    half = file.with_suffix(".half")
+    half.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    half.replace(file)
+
+
+def claims(rows: dict, real: Tensor, reference: Tensor, old: list) -> list:
+    """DDIM (η = 0) and 2M in few steps beside the longest rows: η = 0 and σ̂."""
+    kept = {(c["steps"], c["kind"], c["beside"]): c for c in old}
+    longest = {kind: max((s for s, k in rows if k == kind), default=0) for kind in ("0", "σ̂")}
+    for kind, most in longest.items():
+        for steps, mine in sorted(rows):
+            if mine not in ("0", "2M") or steps >= most or most < 100:
+                continue
+            some, other = (
+                torch.cat([p["features"] for p in rows[row]]) for row in ((steps, mine), (most, kind))
+            )
+            name = (steps, mine, key(most, kind))
+            if kept.get(name, {}).get("n", 0) < min(len(some), len(other), len(real)):
+                named = dict(zip(("steps", "kind", "beside"), name, strict=True))
+                kept[name] = named | compare(some, other, real, reference)
+    return list(kept.values())
+
+
+if __name__ == "__main__":
+    main()
