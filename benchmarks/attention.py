@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from helpers.checkpoints import load_model
+from helpers.checkpoints import load_model, write_json
 from helpers.data import load_faces
 from helpers.diffusion import Denoiser, diffusion_loss
 from helpers.metrics import extract, frechet_distance
@@ -83,7 +83,7 @@ def compare(
             seconds = round(time.perf_counter() - start)
             about = dict(seed=seed, parameters=count_parameters(network), seconds=seconds)
             runs[key] = about | score(step.ema, name)
-            file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+            write_json(file, results)
             print(key, runs[key], flush=True)
     for checkpoint in BUILD.glob(f"{file.stem}-*.pt*"):
         checkpoint.unlink()

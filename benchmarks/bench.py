@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from benchmarks.peers import BATCH, STEPS, Images, Own, peers
-from helpers.checkpoints import load_model
+from helpers.checkpoints import load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance
 from helpers.train import fit
@@ -264,9 +264,7 @@ class Results:
         if keys[-1] not in place:
             place[keys[-1]] = make()
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            half = self.file.with_suffix(".half")
-            half.write_text(json.dumps(self.found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            half.replace(self.file)
+            write_json(self.file, self.found)
         return place[keys[-1]]
 
 

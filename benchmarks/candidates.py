@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
-from helpers.checkpoints import load_model
+from helpers.checkpoints import load_model, write_json
 from helpers.data import load_faces
 from helpers.diffusion import Denoiser, diffusion_loss
 from helpers.guidance import drop_attributes
@@ -148,7 +148,7 @@ def main() -> None:
         results["floor"] = {
             str(s): frechet_distance(extract(features, valid[s][: options.n]), reference) for s in valid
         }
-        file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        write_json(file, results)
     for number, (name, (side, _)) in enumerate(CANDIDATES.items()):
         if name in results:
             continue
@@ -177,7 +177,7 @@ def main() -> None:
             seconds_per_image=seconds,
             elapsed=elapsed,
         )
-        file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        write_json(file, results)
         (HERE / "candidates.md").write_text(table(results))
         print(name, results[name], flush=True)
 

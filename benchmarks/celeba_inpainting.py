@@ -7,7 +7,6 @@ card of palette-celeba. No photograph is written but to build/celeba-sheet.png, 
 """
 
 import argparse
-import json
 import os
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from benchmarks.inpainting import ETA, KINDS, STEPS, biharmonic, diffuse, fingerprint, mean_colour, part
-from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, write_card
+from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, write_card, write_json
 from helpers.course import DATA
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, kernel_distance, nearest, psnr, ssim
@@ -108,7 +107,7 @@ def main() -> None:
         several = [diffuse("Palette", predict, six, cut, seed) for seed in range(4)]
         shown = torch.where(cut, 0.0, six)
         rows += [torch.stack(row) for row in zip(six, shown, *several, strict=True)]
-    FILE.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    write_json(FILE, results)
     card = load_card("palette-celeba") | dict(measured=results)
     write_card(FOLDER / "palette-celeba", card)
     save_image(torch.cat(rows) / 2 + 0.5, BUILD.parent / "celeba-sheet.png", nrow=12)

@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from benchmarks.inpainting import fingerprint
-from helpers.checkpoints import FOLDER, load_denoiser, load_model
+from helpers.checkpoints import FOLDER, load_denoiser, load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance
 from helpers.samplers import last, pairs, sample, timesteps
@@ -195,9 +195,7 @@ def write(file: Path, results: dict, rows: dict, changed: set, reference: Tensor
             table[name] = dict(steps=row[0], kind=row[1], **score(rows[row], reference))
     results["claims"] = claims(rows, real, reference, results.get("claims", []))
     file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_suffix(".half")
-    half.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    half.replace(file)
+    write_json(file, results)
 
 
 def claims(rows: dict, real: Tensor, reference: Tensor, old: list) -> list:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from helpers.checkpoints import FOLDER, load_denoiser, load_model
+from helpers.checkpoints import FOLDER, load_denoiser, load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance, inside, kernel_distance, ssim
 from helpers.repaint import jumps, repaint
@@ -242,7 +242,7 @@ def main() -> None:
         if method == "Palette":
             blur = {kind: dict(fill, first=fill["several"].mean(0)) for kind, fill in found.items()}
             methods["mean of 8 fills"] = score("mean of 8 fills", blur, sets, features, reference, real)
-        asked.file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        write_json(asked.file, results)
         print(method, json.dumps(methods[method], indent=1), flush=True)
 
 

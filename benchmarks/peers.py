@@ -7,8 +7,7 @@ own sampler. `Peer.loss` and `Peer.sample` are the same library in the setting t
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +44,15 @@ class Images:
                 yield batch
 
 
-class Own:
+class Peer:
+    """What most of them have in common."""
+
+    def inner(self, network: nn.Module) -> nn.Module:
+        """The part that is called once for each step."""
+        return network
+
+
+class Own(Peer):
     """This project: v-prediction on the cosine schedule, DDIM."""
 
     name = "this project"
@@ -56,10 +63,6 @@ class Own:
 
     def network(self, side: int) -> nn.Module:
         return UNet(widths=WIDTHS, **self.changes)
-
-    def inner(self, network: nn.Module) -> nn.Module:
-        """The part that is called once for each step."""
-        return network
 
     def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
         return network(x, t)
@@ -80,7 +83,7 @@ class Own:
     user_sample = sample
 
 
-class Diffusers:
+class Diffusers(Peer):
     """diffusers.UNet2DModel with its schedulers; the loop is that of its training tutorial."""
 
     name = "diffusers"
@@ -97,9 +100,6 @@ class Diffusers:
             norm_num_groups=8,  # its 32 do not divide 48
             attention_head_dim=32,
         )
-
-    def inner(self, network: nn.Module) -> nn.Module:
-        return network
 
     def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
         return network(x, t, return_dict=False)[0]
@@ -155,7 +155,7 @@ class Diffusers:
         return torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
 
 
-class SmallDiffusion:
+class SmallDiffusion(Peer):
     """smalldiffusion's Unet; its training loop and sampler are generators."""
 
     name = "smalldiffusion"
@@ -167,9 +167,6 @@ class SmallDiffusion:
         kind = PredV(Scaled(Unet)) if best else Scaled(Unet)  # Scaled is what its example does
         # 64, 96, 128 channels: its norm has 32 groups
         return kind(side, 3, 3, ch=32, ch_mult=(2, 3, 4), num_res_blocks=1, attn_resolutions=(side // 4,))
-
-    def inner(self, network: nn.Module) -> nn.Module:
-        return network
 
     def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
         return network(x, (t + 1) / 100)
@@ -204,7 +201,7 @@ class SmallDiffusion:
         return last(samples(network, schedule.sample_sigmas(STEPS), batchsize=n))
 
 
-class DenoisingDiffusion:
+class DenoisingDiffusion(Peer):
     """denoising-diffusion-pytorch: Unet and GaussianDiffusion; the loop is its Trainer's, without files."""
 
     name = "denoising-diffusion-pytorch"
@@ -251,7 +248,7 @@ class DenoisingDiffusion:
     user_sample = sample
 
 
-def peers() -> dict[str, object]:
+def peers() -> dict[str, Peer]:
     """All that can be compared here, by name; one sentence for each that is not installed."""
     found = {}
     for peer, module in (
@@ -267,8 +264,3 @@ def peers() -> dict[str, object]:
             continue
         found[peer.name] = peer
     return found
-
-
-def first(loop: Iterator, n: int) -> Callable[[], None]:
-    """The first n items of a loop, taken and forgotten."""
-    return lambda: [None for _ in itertools.islice(loop, n)]

@@ -24,7 +24,7 @@ from benchmarks.inpainting import (
     similar,
     spread,
 )
-from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model
+from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance
 from helpers.samplers import last, pairs, sample, timesteps
@@ -216,7 +216,7 @@ def main() -> None:
         else:
             done = one_task(task, faces, models, marks, features, reference)
             results.setdefault("tasks", {})[task] = done
-        asked.file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        write_json(asked.file, results)
         print(f"{task} is done.", flush=True)
 
 

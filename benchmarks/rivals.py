@@ -13,13 +13,13 @@ Last, what more time buys: the same settings with four times the steps, seed 1.
 import argparse
 import json
 import math
-import os
 import time
 from pathlib import Path
 
 import jupytext
 import torch
 
+from helpers.checkpoints import write_json
 from helpers.course import ROOT
 from helpers.diffusion import Denoiser
 from helpers.likelihood import bound, strata
@@ -111,9 +111,7 @@ def save(key: str, run: dict, machine: dict, floors: dict, part: str) -> None:
     results = json.loads(FILE.read_text()) if FILE.exists() else {}
     results |= dict(machine=machine, floors={**results.get("floors", {}), **floors})
     results.setdefault(part, {})[key] = run
-    half = FILE.with_suffix(".half")
-    half.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    os.replace(half, FILE)
+    write_json(FILE, results)
 
 
 def best(runs: dict, data: str, kind: str) -> dict:

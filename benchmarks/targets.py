@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
+from helpers.checkpoints import write_json
 from helpers.data import load_digits, load_points
 from helpers.diffusion import TARGETS, Denoiser, add_noise, diffusion_loss, min_snr_weight
 from helpers.layers import sinusoidal_embedding, zero
@@ -200,7 +201,7 @@ def main() -> None:
         scores |= measure_roll(predict, held_out) if data == "roll" else {}
         scores |= dict(loss=own_loss(predict, held_out), x0=errors(predict, held_out))
         stored[key] = dict(scores, seconds=round(seconds, 1))
-        asked.file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        write_json(asked.file, results)
         print(data, key, {k: v for k, v in stored[key].items() if k != "x0"}, flush=True)
 
 

@@ -47,9 +47,14 @@ def save_model(name: str, network: nn.Module, card: dict, half: bool = True, fol
 
 def write_card(path: Path, card: dict) -> None:
     """Replaces path/card.json at once, so that no reader sees half a card."""
-    half = path / "card.half"
-    half.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(half, path / "card.json")
+    write_json(path / "card.json", card)
+
+
+def write_json(file: Path, content: dict) -> None:
+    """Replaces a JSON file at once, so that a kill leaves the old one or the new one whole."""
+    half = file.with_suffix(".half")
+    half.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(half, file)
 
 
 def load_card(name: str, folder: Path = FOLDER) -> dict:

@@ -366,15 +366,17 @@ FIVE_TASKS = dict(
 def five_tasks(name: str, loss, **options) -> None:
     """Trains and keeps a U-Net that sees y and begins as ddpm-faces, on all tasks."""
     torch.manual_seed(0)
-    data = load_faces("embedded", "train")
     network = palette_network(load_denoiser("ddpm-faces", "cpu").network)
-    average, seconds = train(name, network, data, loss, **FIVE_TASKS, **options)
-    card = dict(
-        start="ddpm-faces, all attributes open; what sees the condition picture begins at 0",
-        data="10,000 drawn faces (embedded, train)",
-        tasks=PALETTE_TASKS,
-    )
-    save_model(name, average, model_card(FIVE_TASKS, seconds) | card)
+    start = "ddpm-faces, all attributes open; what sees the condition picture begins at 0"
+    on_drawn_faces(name, network, loss, FIVE_TASKS, dict(start=start, tasks=PALETTE_TASKS), **options)
+
+
+def on_drawn_faces(name: str, network: UNet, loss, recipe: dict, about: dict, **options) -> None:
+    """Trains and keeps a network on the drawn faces; about goes into the card."""
+    data = load_faces("embedded", "train")
+    average, seconds = train(name, network, data, loss, **recipe, **options)
+    card = model_card(recipe, seconds) | dict(data=f"{len(data):,} drawn faces (embedded, train)")
+    save_model(name, average, card | about)
 
 
 def palette_faces(**options) -> None:
@@ -418,12 +420,10 @@ def cascade_64(name: str = "cascade-64", highest: int = HIGHEST, **options) -> N
 
 
 def stage(name: str, config: dict, loss, steps: int, about: dict, **options) -> None:
-    """Trains and keeps one stage of the cascade on the drawn faces; about goes into the card."""
+    """Trains and keeps one stage of the cascade; about goes into the card."""
     torch.manual_seed(0)
     recipe = FIVE_TASKS | dict(steps=steps, rate=2e-3)
-    data = load_faces("embedded", "train")
-    average, seconds = train(name, UNet(**config), data, loss, **recipe, **options)
-    save_model(name, average, model_card(recipe, seconds) | dict(data=f"{len(data):,} drawn faces") | about)
+    on_drawn_faces(name, UNet(**config), loss, recipe, about, **options)
 
 
 def palette_celeba(steps: int | None = None, **options) -> None:
