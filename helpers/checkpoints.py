@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .course import DATA
 from .diffusion import Denoiser
@@ -17,20 +18,28 @@ from .unet import UNet
 
 FOLDER = DATA / "checkpoints"
 NETWORKS = {"UNet": UNet, "FaceFeatures": FaceFeatures}
+BLOCK = 32  # numbers that share a scale
+SMALL = 2**14  # tensors with fewer numbers are never stored in 8 bits
 
 
-def save_model(name: str, network: nn.Module, card: dict, half: bool = True, folder: Path = FOLDER) -> Path:
-    """Writes folder/name/model.safetensors (half precision unless told otherwise) and card.json.
+def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder: Path = FOLDER) -> Path:
+    """Writes folder/name/model.safetensors, its numbers in 32, 16 or 8 bits (`to_blocks`), and card.json.
 
-    The network's class and `config` go into the card, so that `load_model` can build it again.
+    The network's class and `config` go into the card, so that `load_model` can build it again. In 8 bits
+    the small tensors, the first and last layer among them, stay in 16: an error there costs the most.
     """
     from safetensors.torch import save_file
 
+    if bits not in (8, 16, 32):
+        raise ValueError(f"Weights are stored in 8, 16 or 32 bits, not in {bits}.")
     path = Path(folder) / name
     path.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    if half:
-        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    for key, value in list(weights.items()) if bits < 32 else ():
+        if bits == 8 and value.is_floating_point() and value.numel() >= SMALL:
+            weights[key], weights[f"{key}.scale"] = to_blocks(value)
+        elif value.is_floating_point():
+            weights[key] = value.half()
     save_file(weights, path / "model.half")
     os.replace(path / "model.half", path / "model.safetensors")
     card = {
@@ -38,11 +47,25 @@ def save_model(name: str, network: nn.Module, card: dict, half: bool = True, fol
         "network": type(network).__name__,
         "config": network.config,
         **card,
+        "bits": bits,
         "parameters": sum(p.numel() for p in network.parameters()),
         "bytes": (path / "model.safetensors").stat().st_size,
     }
     write_card(path, card)
     return path
+
+
+def to_blocks(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Eight bits a number, in blocks of 32 that share a scale, as ggml's Q8_0: int8 (N, 32), half (N, 1)."""
+    flat = weight.flatten()
+    blocks = F.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK)
+    scale = (blocks.abs().amax(1, keepdim=True) / 127).half().clamp(min=2**-24)  # the smallest in half
+    return (blocks / scale.float()).round().clamp(-127, 127).to(torch.int8), scale
+
+
+def from_blocks(blocks: Tensor, scale: Tensor, shape: torch.Size) -> Tensor:
+    """What `to_blocks` was given, in float32, each number within half a scale of what it was."""
+    return (blocks.float() * scale.float()).flatten()[: shape.numel()].view(shape)
 
 
 def write_card(path: Path, card: dict) -> None:
@@ -86,9 +109,11 @@ def load_model(name: str, device: str | torch.device = "cpu", folder: Path = FOL
     network = NETWORKS[card["network"]](**card["config"])
     path = Path(folder) / name / "model.safetensors"
     try:
-        network.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
-        )
+        stored = load_file(path)
+        for key, like in network.state_dict().items():
+            if (scale := stored.pop(f"{key}.scale", None)) is not None:
+                stored[key] = from_blocks(stored[key], scale, like.shape)
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in stored.items()})
     except (SafetensorError, OSError, RuntimeError) as error:
         raise RuntimeError(
             f"The weights of '{name}' ({path}) cannot be read: fetch the file again or train it "

@@ -7,7 +7,16 @@ import re
 import pytest
 import torch
 
-from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, save_model, write_card
+from helpers.checkpoints import (
+    FOLDER,
+    from_blocks,
+    load_card,
+    load_denoiser,
+    load_model,
+    save_model,
+    to_blocks,
+    write_card,
+)
 from helpers.diffusion import Denoiser
 from helpers.metrics import FaceFeatures
 from helpers.schedules import make_schedule
@@ -49,11 +58,45 @@ def test_round_trip_in_half_precision(saved):
 
 def test_round_trip_in_full_precision(tmp_path):
     network = tiny(patch=2, out_channels=5, adaptive=False).eval()
-    save_model("exact", network, CARD, half=False, folder=tmp_path)
+    save_model("exact", network, CARD, bits=32, folder=tmp_path)
     again = load_model("exact", folder=tmp_path)
     x, t = torch.randn(2, 3, 8, 8), torch.tensor([3, 9])
     a = torch.tensor([[0, 2], [-1, 1]])
     assert torch.equal(again(x, t, a), network(x, t, a))
+
+
+def test_blocks_of_eight_bits_are_right_to_half_a_scale():
+    weight = torch.randn(5, 7, 3, 3, generator=torch.Generator().manual_seed(0))  # 315 numbers: 10 blocks
+    weight.view(-1)[:32] = 0  # a block without a scale
+    weight.view(-1)[32] = 100.0  # an outlier hurts its own block only
+    blocks, scale = to_blocks(weight)
+    assert blocks.shape == (10, 32) and blocks.dtype == torch.int8 and scale.dtype == torch.float16
+    error = (from_blocks(blocks, scale, weight.shape) - weight).abs().flatten()
+    assert error[:32].max() == 0 and error[32:64].max() > 0.2
+    assert (error <= 0.51 * scale.float().repeat_interleave(32)[:315]).all()
+    assert 0.002 < error[64:].square().mean().sqrt() < 0.008
+
+
+def test_a_face_model_in_eight_bits_answers_as_well_as_in_bf16(tmp_path):
+    predict = load_denoiser("ddpm-faces")
+    save_model("small", predict.network, load_card("ddpm-faces"), bits=8, folder=tmp_path)
+    again = load_denoiser("small", folder=tmp_path)
+    bytes_16, bytes_8 = (load_card(n, f)["bytes"] for n, f in (("ddpm-faces", FOLDER), ("small", tmp_path)))
+    assert 0.53 < bytes_8 / bytes_16 < 0.57
+    for layer in (again.network.first, again.network.last[2]):  # what is small stays in half precision
+        name = "first" if layer is again.network.first else "last.2"
+        assert torch.equal(layer.weight, predict.network.get_submodule(name).weight)
+    x, t = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)), torch.tensor([999] * 4)
+    exact = predict.network(x, t)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = predict.network(x, t).float()
+    error, usual = ((other - exact).norm() / exact.norm() for other in (again.network(x, t), rounded))
+    assert 0.001 < error < usual < 0.01
+
+
+def test_other_bits_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="8, 16 or 32 bits, not in 4"):
+        save_model("tiny", tiny(), CARD, bits=4, folder=tmp_path)
 
 
 def test_buffers_come_back_too(tmp_path):

@@ -376,7 +376,7 @@ def on_drawn_faces(name: str, network: UNet, loss, recipe: dict, about: dict, **
     data = load_faces("embedded", "train")
     average, seconds = train(name, network, data, loss, **recipe, **options)
     card = model_card(recipe, seconds) | dict(data=f"{len(data):,} drawn faces (embedded, train)")
-    save_model(name, average, card | about)
+    save_model(name, average, card | about, bits=8)
 
 
 def palette_faces(**options) -> None:
