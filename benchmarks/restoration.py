@@ -191,7 +191,9 @@ def main() -> None:
     parser.add_argument("--file", type=Path, default=FILE)
     asked = parser.parse_args()
     features, test = load_model("face-features"), load_faces("embedded", "test")
-    faces, reference = test.take(range(asked.n)), extract(features, test.images[asked.n :])
+    chosen = torch.zeros(len(test), dtype=torch.bool)
+    chosen[:: len(test) // asked.n][: asked.n] = True  # evenly: unseen combinations stand first in the file
+    faces, reference = test.take(torch.where(chosen)[0]), extract(features, test.images[~chosen])
     there = {m: n for m, n in NAMES.items() if (asked.folder / n / "card.json").exists()}
     models = {method: load_denoiser(name, folder=asked.folder) for method, name in there.items()}
     marks = {method: fingerprint(name, asked.folder) for method, name in there.items()}
