@@ -164,7 +164,7 @@ def trained(monkeypatch):
     data = load_faces("embedded", "valid", limit=8)
     monkeypatch.setattr(checkpoints, "train", train)
     monkeypatch.setattr(checkpoints, "load_faces", lambda *what: data)
-    monkeypatch.setattr(checkpoints, "save_model", lambda *what: kept.append(what))
+    monkeypatch.setattr(checkpoints, "save_model", lambda *what, bits: kept.append(what))
     return calls, kept
 
 
@@ -284,6 +284,11 @@ def test_the_table_is_complete(table):
         assert rows["regression"]["calls"] == 1 and rows["Palette"]["calls"] == machine["steps"]
         assert rows[blur]["mse"] < rows["Palette"]["mse"]  # the mean is nearer, always
         assert rows["Palette"]["diversity"] > 0
+        more = rows["regression"]["over_palette"]
+        assert more["excess"] == pytest.approx(rows["regression"]["fd"] - rows["Palette"]["fd"], abs=1e-6)
+        low, high = more["excess_interval"]
+        alone = [high - low for low, high in (rows[m]["fd_interval"] for m in ("regression", "Palette"))]
+        assert high - low < sum(alone), "the same faces in both: the difference is the more certain"
     assert 1 < table["tasks"]["colourise"]["Palette"]["colours"]["different"] <= machine["fills"]
 
 

@@ -33,7 +33,8 @@ def device_name() -> str:
     """The GPU's name, or the processor's kind and the threads in use."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"CPU ({platform.machine()}, {threads} thread{'s' * (threads > 1)})"
 
 
 def train(name: str, network, data, loss, **recipe):
