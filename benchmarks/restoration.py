@@ -78,9 +78,9 @@ def colours(features, faces, fills: Tensor) -> dict:
     )
 
 
-def row(fills: Tensor, faces, hole: Tensor, features, reference: Tensor, spent: dict, calls: int) -> dict:
-    """All that the table tells of answers (K, n, 3, H, W): their first is scored."""
-    found = similar(fills[0], faces.images, hole) | distances(extract(features, fills[0]), reference)
+def row(fills: Tensor, faces, hole: Tensor, seen: Tensor, reference: Tensor, spent: dict, calls: int) -> dict:
+    """All that the table tells of answers (K, n, 3, H, W): their first is scored by its features `seen`."""
+    found = similar(fills[0], faces.images, hole) | distances(seen, reference)
     found |= dict(calls=calls, **{k: spent[k] / len(faces) for k in ("seconds", "processor_seconds")})
     return found | (dict(diversity=spread(fills, hole)) if len(fills) > 1 else {})
 
@@ -90,7 +90,8 @@ def one_task(task: str, faces, models: dict, marks: dict, features, reference: T
     seed = 100 + TASKS.index(task)
     y, hole = damage(task, faces.images, torch.Generator().manual_seed(seed))
     nothing, seen = dict(seconds=0, processor_seconds=0), {}
-    rows = {"no network": row(no_network(task, y, hole)[None], faces, hole, features, reference, nothing, 0)}
+    blank = no_network(task, y, hole)
+    rows = {"no network": row(blank[None], faces, hole, extract(features, blank), reference, nothing, 0)}
     for method, predict in models.items():
         parts = [
             part(
@@ -102,13 +103,13 @@ def one_task(task: str, faces, models: dict, marks: dict, features, reference: T
         ]
         fills, spent = torch.stack([p["fills"] for p in parts]), parts[0]
         calls = STEPS if method == "Palette" else 1
-        rows[method] = row(fills, faces, hole, features, reference, spent, calls)
         seen[method] = extract(features, fills[0])
+        rows[method] = row(fills, faces, hole, seen[method], reference, spent, calls)
         if len(fills) > 1:
             all_of_them = {k: sum(p[k] for p in parts) for k in nothing}
-            blur = fills.mean(0, keepdim=True)
+            blur = fills.mean(0)
             rows[f"mean of {FILLS} fills"] = row(
-                blur, faces, hole, features, reference, all_of_them, calls * FILLS
+                blur[None], faces, hole, extract(features, blur), reference, all_of_them, calls * FILLS
             )
         if task == "colourise":
             rows[method]["colours"] = colours(features, faces, fills)
