@@ -118,9 +118,8 @@ def one_task(task: str, faces, models: dict, marks: dict, features, reference: T
     return rows
 
 
-def far(features, images: Tensor, reference: Tensor) -> dict:
-    """The Fréchet distance of pictures to the training faces, and its 95 % interval."""
-    fake = extract(features, images)
+def far(fake: Tensor, reference: Tensor) -> dict:
+    """The Fréchet distance of pictures, given by features, to the training faces, and its 95 % interval."""
     interval = bootstrap(frechet_distance, fake, reference, repeats=50)
     return dict(n=len(fake), fd=frechet_distance(fake, reference), fd_interval=interval)
 
@@ -157,13 +156,14 @@ def cascades(folder: Path, n: int, features) -> dict:
         seed=0,
         reference=f"{len(reference):,} training faces",
         floor=dict(
-            large=far(features, valid, reference), small=far(features, shrink(valid), small_reference)
+            large=far(extract(features, valid), reference),
+            small=far(extract(features, shrink(valid)), small_reference),
         ),
-        one=cost("ddpm-faces", one, FOLDER) | far(features, one["fills"], reference),
-        small=cost("cascade-16", own) | far(features, own["fills"], small_reference),
+        one=cost("ddpm-faces", one, FOLDER) | far(extract(features, one["fills"]), reference),
+        small=cost("cascade-16", own) | far(extract(features, own["fills"]), small_reference),
         large=[],
     )
-    schedule = make_schedule(**load_card("cascade-16", folder)["schedule"])
+    schedule, plain = make_schedule(**load_card("cascade-16", folder)["schedule"]), {}
     for name, levels in LEVELS.items():
         if not (folder / name / "card.json").exists():
             print(f"There is no checkpoint '{name}' yet.")
@@ -178,10 +178,16 @@ def cascades(folder: Path, n: int, features) -> dict:
                     seed=2,
                     image=noisy_large(small, schedule, s, g),
                 )
+                fake = extract(features, state["fills"])
+                found = far(fake, reference)
+                if name == "cascade-64-plain":
+                    plain[source] = fake
+                elif source in plain:  # the same small faces and the same start, so more certain
+                    found["over_plain"] = above(fake, plain[source], reference)
                 results["large"].append(
                     dict(model=name, level=level, noise=float(schedule.noise[level]), source=source)
                     | cost(name, state)
-                    | far(features, state["fills"], reference)
+                    | found
                     | dict(follows=float((shrink(state["fills"]) - small).square().mean().sqrt()))
                 )
     return results
