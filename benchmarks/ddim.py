@@ -46,7 +46,7 @@ ROUNDS = (  # faces, steps, kinds; the cheapest and most telling first
     (1000, (10, 20, 5, 50, 100), ("0", "1", "σ̂", "0.2", "0.5", "2M")),
     (1000, (250,), ("0", "1", "σ̂")),
     (1000, (1000,), ("0", "σ̂")),
-    (2000, (10, 20, 5, 50, 100), ("0", "1", "σ̂", "0.2", "0.5", "2M")),
+    (2000, (10, 20, 5, 50, 100), ("0", "1", "σ̂", "0.2", "0.5")),
 )
 HELD: dict = {}  # by a process of the pool
 WITHIN, REPEATS = 1.1, 100  # "as good" is: at most 10 % more (FD − floor); draws of the bootstrap
