@@ -868,7 +868,7 @@ everything = torch.ones(1, 1, 64, 64, dtype=torch.bool)      # nothing is known
 y, hole = damage("uncrop", x, seeded(0), hole=~everything)   # nothing is missing
 assert torch.allclose(restored(y, hole), x, atol=1e-5)
 y, hole = damage("uncrop", x, seeded(0), hole=everything)
-print("no hole: the face comes back as it was; all hole: some face is drawn, not a clean one")
+print("no hole: the face comes back; all hole: some face is drawn, not a clean one")
 grid(torch.cat([x, restored(y, hole)]), 2, 1.0, ["original", "all hole"])
 
 # %% [markdown]
