@@ -23,6 +23,7 @@ from helpers.unet import UNet
 STEPS = 50  # of a sampler
 BATCH = 32
 WIDTHS = (48, 96, 128)
+OWN = "this project"  # how its names begin
 
 
 class Images:
@@ -53,16 +54,18 @@ class Peer:
 
 
 class Own(Peer):
-    """This project: v-prediction on the cosine schedule, DDIM."""
+    """This project: v-prediction on the cosine schedule, DDIM.
 
-    name = "this project"
+    With patch = 2 it is the course's face model, which folds 2×2 pixels into channels; with patch = 1 the
+    same network works on the pixels, as the peers' do.
+    """
 
-    def __init__(self, **changes):
-        self.changes = changes
+    def __init__(self, name: str, patch: int):
+        self.name, self.patch = name, patch
         self.schedule = cosine()
 
     def network(self, side: int) -> nn.Module:
-        return UNet(widths=WIDTHS, **self.changes)
+        return UNet(widths=WIDTHS, patch=self.patch)
 
     def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
         return network(x, t)
@@ -252,7 +255,8 @@ def peers() -> dict[str, Peer]:
     """All that can be compared here, by name; one sentence for each that is not installed."""
     found = {}
     for peer, module in (
-        (Own(), "helpers"),
+        (Own(OWN, patch=2), "helpers"),
+        (Own(f"{OWN}, pixels not folded", patch=1), "helpers"),
         (Diffusers(), "diffusers"),
         (SmallDiffusion(), "smalldiffusion"),
         (DenoisingDiffusion(), "denoising_diffusion_pytorch"),
