@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from benchmarks.inpainting import fingerprint
+from benchmarks.inpainting import above, fingerprint
 from helpers.checkpoints import FOLDER, load_denoiser, load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance
@@ -233,6 +233,11 @@ def write(file: Path, results: dict, rows: dict, changed: set, reference: Tensor
         name = key(*row)
         if table.get(name, {}).get("n", 0) <= PART * len(rows[row]):
             table[name] = dict(steps=row[0], kind=row[1], **score(rows[row], reference))
+        zero = (row[0], "0")
+        if row != zero and zero in rows:  # both began at the same noise, so more certain than each alone
+            n = min(len(rows[row]), len(rows[zero]))
+            some, other = (torch.cat([p["features"] for p in rows[r][:n]]) for r in (row, zero))
+            table[name]["over_zero"] = dict(n=len(some)) | above(some, other, reference)
     results["claims"] = claims(rows, real, reference, results.get("claims", []))
     file.parent.mkdir(parents=True, exist_ok=True)
     write_json(file, results)

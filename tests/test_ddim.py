@@ -84,6 +84,8 @@ def test_the_file_grows_row_by_row_and_keeps_the_larger_n(tmp_path):
     assert (row["n"], row["steps"], row["kind"]) == (200, 10, "0")
     assert row["seconds"] == 0.5 and row["processor_seconds"] == 0.7
     assert row["fd"] == pytest.approx(0.25, abs=0.15) and row["interval"][0] < row["fd"] < row["interval"][1]
+    over = stored["rows"]["100, σ̂"]["over_zero"]  # both are 0.4 away, and of the same first hundred
+    assert over["n"] == 100 and over["excess"] == 0 and "over_zero" not in row
     claims = {(c["steps"], c["beside"]): c for c in stored["claims"]}
     assert set(claims) == {(10, "100, 0"), (10, "100, σ̂")}
     assert claims[10, "100, 0"]["n"] == 200 and claims[10, "100, σ̂"]["n"] == 100
@@ -115,6 +117,7 @@ def test_the_stored_table():
         low, high = row["interval"]
         assert low < row["fd"] < high and row["n"] % ddim.PART == 0 and math.isfinite(row["first"])
         assert row["fd"] > min(floors.values()) and row["processor_seconds"] > 0
+        assert row["kind"] == "0" or row["over_zero"]["n"] <= row["n"]
     assert {"10, 0", "10, 1", "5, 0", "5, 1"} <= set(stored["rows"])
     assert stored["rows"]["5, 0"]["fd"] > stored["rows"]["10, 0"]["fd"]
     for claim in stored["claims"]:
