@@ -106,6 +106,12 @@ def test_all_networks_have_nearly_as_many_parameters():
     assert all(0.9 < count / own < 1.1 for count in counts.values()), counts
 
 
+def test_memory_is_that_of_the_training_also_when_this_process_is_large():
+    large = torch.ones(3 * 2**27)  # 1.5 GiB: a child's ru_maxrss would begin with them
+    found = bench.peak_memory("this project", "bf16")
+    assert large[-1] == 1 and 50 < found < 2000, found
+
+
 def test_a_part_is_measured_once_and_kept(tmp_path):
     file = tmp_path / "bench.json"
     calls = []
