@@ -1,6 +1,6 @@
 """This project's U-Net, training step and sampling beside its peers: make bench
 
-    python -m benchmarks.bench              about three hours on two quiet cores; resumes after a kill
+    python -m benchmarks.bench              about four hours on two quiet cores; resumes after a kill
     python -m benchmarks.bench --quick      the same in some minutes, into build/, to see that it runs
 
 Everything is measured in turns within one run, on the same drawn faces, batch and threads. Writes
@@ -399,8 +399,8 @@ def quality(results: Results, plan: dict, rivals: dict, data: Images, training: 
         name: at(name, peer, middle, best[name], training[name][best[name]]["median"], rate[name])
         for name, peer in rivals.items()
     }
-    own, others = sides(rivals)
-    for name in (*own, *([min(others, key=after.get)] if others else [])):
+    ours, others = sides(rivals)
+    for name in (*ours, *([min(others, key=after.get)] if others else [])):
         for minutes in (short, long):
             seconds = training[name][best[name]]["median"]
             at(name, rivals[name], minutes, best[name], seconds, rate[name])
@@ -428,18 +428,16 @@ def goals(found: dict) -> list[str]:
     draw = {
         name: {s: found["sampling"][name][s]["median"] for s in found["sampling"][name]} for name in names
     }
+    slow = {name: draw[name][USER] for name in names}
     fast = {name: min(v for s, v in draw[name].items() if s != USER) for name in names}
     scores = found["quality"]
     peer = max(others, key=lambda name: len(scores.get(name, {})))
     minutes = sorted(scores[peer], key=float)
     for own in ours:
-        for what, theirs, mine in (
-            ("Training, images/s", (user, best), best[own]),
-            ("Sampling, images/s", ({o: draw[o][USER] for o in others}, fast), fast[own]),
-        ):
-            for which, seconds, wanted in zip(("default", "best"), theirs, (2, 1.2), strict=True):
-                least = min(seconds[o] for o in others)
-                line(f"{what}, {own} in its best setting over best peer's {which}", least / mine, wanted)
+        for what, default, quick in (("Training", user, best), ("Sampling", slow, fast)):
+            ahead = f"{what}, images/s, {own} in its best setting over best peer's"
+            line(f"{ahead} default", min(default[o] for o in others) / quick[own], 2)
+            line(f"{ahead} best", min(quick[o] for o in others) / quick[own], 1.2)
         over = 100 * found["overhead"][own]["without"]
         line(f"Sampling overhead, {own}, percent of a run", over, 2, above=False)
         for half, whole in itertools.pairwise(minutes):

@@ -190,9 +190,11 @@ def main() -> None:
     results["floor"] = {n: frechet_distance(real[:n], reference) for n in (200, 500, 1000)}
     rows: dict[tuple, list] = {}
     folder, changed = asked.folder / mark, set()
+    missing = [job for job in jobs if job and not file_of(folder, *job).exists()]
+    total = sum(PART * job[0] for job in jobs if job)
     bar = tqdm(
-        total=sum(PART * job[0] for job in jobs if job),
-        initial=sum(PART * job[0] for job in jobs if job and file_of(folder, *job).exists()),
+        total=total,
+        initial=total - sum(PART * job[0] for job in missing),
         unit=" calls",
         unit_scale=True,
         mininterval=5,
@@ -201,9 +203,7 @@ def main() -> None:
     pool = ProcessPoolExecutor(  # two processes of one thread are a fifth faster than one of two
         asked.workers, multiprocessing.get_context("spawn"), begin, (threads, asked.compile)
     )
-    waiting = {
-        job: pool.submit(make, folder, job) for job in jobs if job and not file_of(folder, *job).exists()
-    }
+    waiting = {job: pool.submit(make, folder, job) for job in missing}
     try:
         for job in jobs:
             if job is None:
@@ -231,8 +231,9 @@ def write(file: Path, results: dict, rows: dict, changed: set, reference: Tensor
     table = results.setdefault("rows", {})
     for row in sorted(changed, key=str):
         name = key(*row)
-        if table.get(name, {}).get("n", 0) <= PART * len(rows[row]):
-            table[name] = dict(steps=row[0], kind=row[1], **score(rows[row], reference))
+        if table.get(name, {}).get("n", 0) > PART * len(rows[row]):
+            continue
+        table[name] = dict(steps=row[0], kind=row[1], **score(rows[row], reference))
         zero = (row[0], "0")
         if row != zero and zero in rows:  # both began at the same noise, so more certain than each alone
             n = min(len(rows[row]), len(rows[zero]))

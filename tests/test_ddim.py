@@ -93,6 +93,11 @@ def test_the_file_grows_row_by_row_and_keeps_the_larger_n(tmp_path):
     ddim.write(file, results, fewer, set(fewer), reference, real)
     stored = json.loads(file.read_text())
     assert stored["rows"]["10, 0"]["n"] == 200 and len(stored["claims"]) == 2
+    grown = {(100, "0"): parts(2, 0.4), (100, "σ̂"): parts(2, 0.4)}
+    ddim.write(file, results, grown, set(grown), reference, real)
+    fewer = {(100, "0"): parts(1, 0.4), (100, "σ̂"): parts(1, 0.4)}
+    ddim.write(file, results, fewer, set(fewer), reference, real)
+    assert results["rows"]["100, σ̂"]["n"] == results["rows"]["100, σ̂"]["over_zero"]["n"] == 200
 
 
 def test_the_rounds_are_what_was_promised():

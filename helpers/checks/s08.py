@@ -97,11 +97,7 @@ def conditional_loss(conditional_loss):
     )
     cancel = "Errors above and below 0 cancel in your mean. First the square of each error, then the mean."
     expect(not close(got, 8.8804), cancel)
-    same(
-        got if not torch.is_tensor(got) else got.detach(),
-        8.8868,
-        "A network that always answers 1 should have the loss {expected}; you have {got}.",
-    )
+    same(got, 8.8868, "A network that always answers 1 should have the loss {expected}; you have {got}.")
     expect(
         torch.is_tensor(got) and got.requires_grad,
         "The value is right, but no gradient can flow back from it: `.item()`, `.detach()`, `float()` and "
@@ -111,7 +107,7 @@ def conditional_loss(conditional_loss):
     got = conditional_loss(network, x0, y, t, eps, abar)
     expect(not close(got, 3.9268), cancel)
     same(
-        got if not torch.is_tensor(got) else got.detach(),
+        got,
         4.9268,
         "A network that answers 1 and −1 in turn should have the loss {expected}; you have {got}.",
     )
@@ -377,7 +373,7 @@ def diversity(diversity):
         f"{shown(got)} is a distance to one of the answers. Measure from their mean.",
     )
     same(
-        torch.as_tensor(float(got)),
+        got,
         torch.tensor(0.3),
         "Two pictures whose answers have a spread of 0.3: {expected}, but you have {got}.",
         1e-3,
@@ -389,13 +385,13 @@ def diversity(diversity):
         "You put the pictures together before the root. Take the root for each picture, then the mean.",
     )
     same(
-        torch.as_tensor(float(got)),
+        got,
         torch.tensor(0.6),
         "Spreads of 0.3 and 0.9: {expected}, not {got}. Is it the mean over the pictures?",
         1e-3,
     )
     alike = diversity(fills[:1].expand(3, -1, -1, -1, -1).contiguous())
-    same(torch.as_tensor(float(alike)), torch.tensor(0.0), "Three equal answers: {expected}, not {got}.")
+    same(alike, 0.0, "Three equal answers: {expected}, not {got}.")
     return "how far the answers for one picture lie from each other; 0 for a model that always says the same."
 
 
