@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 from benchmarks.peers import BATCH, OWN, STEPS, Images, peers
 from helpers.checkpoints import load_model, write_json
 from helpers.data import load_faces
-from helpers.metrics import bootstrap, extract, frechet_distance
+from helpers.metrics import bootstrap, extract, frechet_distance, moments
 from helpers.train import fit
 from helpers.unet import count_parameters
 from tools.checkpoints import BUILD, device_name
@@ -358,7 +358,7 @@ def measure(results: Results, plan: dict) -> dict:
 def quality(results: Results, plan: dict, rivals: dict, data: Images, training: dict, best: dict) -> None:
     """The headline: distance after minutes of training, own and peers, in their best settings."""
     part, features = results.part, load_model("face-features")
-    reference = extract(features, data.images)
+    reference = moments(extract(features, data.images))
 
     def floor():
         valid = load_faces("embedded", "valid", SIDE).images[: plan["n"]]

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from benchmarks.inpainting import above, fingerprint
 from helpers.checkpoints import FOLDER, load_denoiser, load_model, write_json
 from helpers.data import load_faces
-from helpers.metrics import bootstrap, extract, frechet_distance
+from helpers.metrics import Moments, bootstrap, extract, frechet_distance, moments
 from helpers.samplers import last, pairs, sample, timesteps
 from helpers.solvers import dpm_solver, karras
 from helpers.train import load_state, save_state
@@ -118,7 +118,7 @@ def key(steps: int, kind: str) -> str:
     return f"{steps}, {kind}"
 
 
-def score(parts: list[dict], reference: Tensor) -> dict:
+def score(parts: list[dict], reference: Moments) -> dict:
     """What the file tells of a row."""
     features = torch.cat([part["features"] for part in parts])
 
@@ -135,7 +135,7 @@ def score(parts: list[dict], reference: Tensor) -> dict:
     )
 
 
-def compare(some: Tensor, other: Tensor, real: Tensor, reference: Tensor) -> dict:
+def compare(some: Tensor, other: Tensor, real: Tensor, reference: Moments) -> dict:
     """(FD − floor) of `some` over that of `other`, features (n, F) that began at the same noise."""
     n = min(len(some), len(other), len(real))
     floor, width = frechet_distance(real[:n], reference), some.shape[1]
@@ -161,7 +161,8 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile the network")
     asked = parser.parse_args()
     judge, mark = load_model("face-features"), fingerprint(MODEL, FOLDER)
-    reference, real = (extract(judge, load_faces("embedded", s).images) for s in ("train", "valid"))
+    training, real = (extract(judge, load_faces("embedded", s).images) for s in ("train", "valid"))
+    reference = moments(training)
 
     def chosen(steps, kind):
         return (not asked.steps or steps in asked.steps) and (not asked.eta or kind in asked.eta)
@@ -226,7 +227,7 @@ def main() -> None:
         pool.shutdown(cancel_futures=True)
 
 
-def write(file: Path, results: dict, rows: dict, changed: set, reference: Tensor, real: Tensor) -> None:
+def write(file: Path, results: dict, rows: dict, changed: set, reference: Moments, real: Tensor) -> None:
     """Scores the rows that have grown, and the claims that they are part of, and replaces the file."""
     table = results.setdefault("rows", {})
     for row in sorted(changed, key=str):
@@ -244,7 +245,7 @@ def write(file: Path, results: dict, rows: dict, changed: set, reference: Tensor
     write_json(file, results)
 
 
-def claims(rows: dict, real: Tensor, reference: Tensor, old: list) -> list:
+def claims(rows: dict, real: Tensor, reference: Moments, old: list) -> list:
     """DDIM (η = 0) and 2M in few steps beside the longest rows: η = 0 and σ̂."""
     kept = {(c["steps"], c["kind"], c["beside"]): c for c in old}
     longest = {kind: max((s for s, k in rows if k == kind), default=0) for kind in ("0", "σ̂")}

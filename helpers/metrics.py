@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from statistics import NormalDist
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -54,22 +55,36 @@ def extract(network: nn.Module, images: Tensor, batch: int = 250) -> Tensor:
     return torch.cat([network(part.to(device)).float().cpu() for part in images.split(batch)])
 
 
-def frechet_distance(a: Tensor, b: Tensor) -> float:
+class Moments(NamedTuple):
+    """Of n features of size F: the mean (F,) and the covariance (F, F), float64."""
+
+    n: int
+    mean: Tensor
+    covariance: Tensor
+
+
+def moments(features: Tensor) -> Moments:
+    """All that a Fréchet distance needs of features (N, F): worth keeping of a reference used often."""
+    features = features.double()
+    return Moments(len(features), features.mean(0), torch.atleast_2d(torch.cov(features.T)))
+
+
+def frechet_distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
     """‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2(Σ_a Σ_b)^½) of features (N, F), (M, F) (Heusel et al. 2017, eq. 6).
 
-    Raises ValueError for fewer samples than features, where the covariance has no full rank.
+    Either side may be given by its moments. Raises ValueError for fewer samples than features, where the
+    covariance has no full rank.
     """
-    if min(len(a), len(b)) <= a.shape[1]:
+    a, b = (x if isinstance(x, Moments) else moments(x) for x in (a, b))
+    if min(a.n, b.n) <= len(a.mean):
         raise ValueError(
-            f"A Fréchet distance in {a.shape[1]} features needs more than {a.shape[1]} samples "
-            f"on each side, not {len(a)} and {len(b)}."
+            f"A Fréchet distance in {len(a.mean)} features needs more than {len(a.mean)} samples "
+            f"on each side, not {a.n} and {b.n}."
         )
-    a, b = a.double(), b.double()
-    mean = (a.mean(0) - b.mean(0)).square().sum()
-    s_a, s_b = (torch.atleast_2d(torch.cov(x.T)) for x in (a, b))
     # tr (Σ_a Σ_b)^½ is the sum of the roots of Σ_a Σ_b's eigenvalues, which are real and ≥ 0
-    roots = torch.linalg.eigvals(s_a @ s_b).real.clamp(min=0).sqrt().sum()
-    return float(mean + s_a.trace() + s_b.trace() - 2 * roots)
+    roots = torch.linalg.eigvals(a.covariance @ b.covariance).real.clamp(min=0).sqrt().sum()
+    traces = a.covariance.trace() + b.covariance.trace()
+    return float((a.mean - b.mean).square().sum() + traces - 2 * roots)
 
 
 def kernel_distance(a: Tensor, b: Tensor) -> float:

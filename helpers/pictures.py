@@ -125,6 +125,24 @@ def load_picture(source, size: int = 64) -> Tensor:
     return to_tensor([pixels]).float() / 127.5 - 1
 
 
+def as_file(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    """The bytes of a picture file of this kind; `options` are Pillow's."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def odd_files() -> dict[str, bytes]:
+    """Picture files that people do bring and programs forget, by name: to be tried on any function."""
+    return {
+        "see-through": as_file(Image.new("RGBA", (64, 64), (255, 0, 0, 0))),
+        "grey": as_file(Image.new("L", (64, 64), 128)),
+        "one pixel": as_file(Image.new("RGB", (1, 1), "red")),
+        "very large": as_file(Image.new("RGB", (8000, 6000), "red"), "JPEG"),
+        "damaged": as_file(Image.new("RGB", (64, 64)))[:40],
+    }
+
+
 def photograph(size: int = 64) -> Tensor:
     """The astronaut Eileen Collins (NASA, public domain): float (1, 3, size, size) in [−1, 1]."""
     from skimage import data

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from helpers.data import FACE_VALUES, POINTS, load_digits, load_faces, load_picture, load_points, photograph
+from helpers.pictures import as_file
 
 ROOT = Path(__file__).parents[1]
 GENUINE = ROOT.parent / "shared" / "data"
@@ -496,12 +497,6 @@ def test_values_are_in_the_order_of_the_drawing():
 # Pictures of one's own
 
 
-def coded(image, kind="PNG", **options):
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
 def levels(source, size):
     """The picture as rounded levels 0…255, (size, size, 3)."""
     x = load_picture(source, size)
@@ -514,7 +509,7 @@ COLORS = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
 
 def test_path_and_bytes(tmp_path):
     path = tmp_path / "mine.png"
-    path.write_bytes(coded(Image.fromarray(COLORS[..., :3])))
+    path.write_bytes(as_file(Image.fromarray(COLORS[..., :3])))
     for source in (path, str(path), path.read_bytes()):
         assert np.array_equal(levels(source, 8), COLORS[..., :3])
 
@@ -522,14 +517,14 @@ def test_path_and_bytes(tmp_path):
 def test_transparency_becomes_white():
     alpha = COLORS[..., 3:] / 255
     wanted = COLORS[..., :3] * alpha + 255 * (1 - alpha)
-    assert np.abs(levels(coded(Image.fromarray(COLORS)), 8) - wanted).max() <= 1
+    assert np.abs(levels(as_file(Image.fromarray(COLORS)), 8) - wanted).max() <= 1
     grey = Image.fromarray(COLORS[..., 2:])  # grey and alpha
     wanted = COLORS[..., 2:3] * alpha + 255 * (1 - alpha)
-    assert np.abs(levels(coded(grey), 8) - wanted).max() <= 1
+    assert np.abs(levels(as_file(grey), 8) - wanted).max() <= 1
     palette = Image.new("P", (8, 8), 1)
     palette.putpalette([0, 0, 0, 200, 100, 50])
     palette.putpixel((3, 2), 0)
-    got = levels(coded(palette, transparency=0), 8)
+    got = levels(as_file(palette, transparency=0), 8)
     assert got[2, 3].tolist() == [255] * 3 and got[0, 0].tolist() == [200, 100, 50]
 
 
@@ -537,12 +532,12 @@ def test_transparency_becomes_white():
 def test_other_kinds_of_pixels(mode):
     image = Image.fromarray(COLORS[..., :3]).convert(mode)
     kind = "TIFF" if mode == "CMYK" else "PNG"
-    assert np.array_equal(levels(coded(image, kind), 8), np.asarray(image.convert("RGB")))
+    assert np.array_equal(levels(as_file(image, kind), 8), np.asarray(image.convert("RGB")))
 
 
 def test_16_bits_keep_their_levels():
     ramp = np.tile(np.arange(64, dtype=np.uint16) * 1024, (64, 1))
-    got = levels(coded(Image.fromarray(ramp)), 64)
+    got = levels(as_file(Image.fromarray(ramp)), 64)
     assert np.abs(got - (ramp / 257)[..., None]).max() <= 1
 
 
@@ -550,7 +545,7 @@ def test_a_telephone_held_upright():
     """EXIF orientation 6: the picture is stored lying on its side."""
     picture, exif = Image.fromarray(COLORS[..., :3]), Image.Exif()
     exif[0x0112] = 6
-    got = levels(coded(picture, exif=exif), 8)
+    got = levels(as_file(picture, exif=exif), 8)
     assert np.array_equal(got, np.rot90(COLORS[..., :3], -1))
 
 
@@ -559,11 +554,11 @@ def test_the_centre_of_other_shapes(shape):
     pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     top, left = (shape[0] - 8) // 2, (shape[1] - 8) // 2
     wanted = pixels[top : top + 8, left : left + 8]
-    assert np.array_equal(levels(coded(Image.fromarray(pixels)), 8), wanted)
+    assert np.array_equal(levels(as_file(Image.fromarray(pixels)), 8), wanted)
 
 
 def test_one_pixel(capsys):
-    got = levels(coded(Image.new("RGB", (1, 1), (10, 200, 30))), 4)
+    got = levels(as_file(Image.new("RGB", (1, 1), (10, 200, 30))), 4)
     assert np.array_equal(got, np.broadcast_to([10, 200, 30], (4, 4, 3)))
     assert capsys.readouterr().out == "The picture is 1×1; its centre square is used, as 4×4.\n"
     load_picture(PNG, 8)
@@ -573,21 +568,21 @@ def test_one_pixel(capsys):
 def test_a_picture_of_48_million_pixels_is_sized_down_and_says_so(capsys):
     halves = Image.new("L", (8000, 6000), 40)
     halves.paste(200, (4000, 0, 8000, 6000))
-    got = levels(coded(halves, "JPEG"), 64)
+    got = levels(as_file(halves, "JPEG"), 64)
     assert abs(got[:, :29] - 40).max() <= 1 and abs(got[:, 35:] - 200).max() <= 1
     assert "The picture is 8000×6000; its centre square is used, as 64×64." in capsys.readouterr().out
 
 
-PNG = coded(Image.fromarray(COLORS[..., :3]))
+PNG = as_file(Image.fromarray(COLORS[..., :3]))
 HUGE = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
 UNREADABLE = {
     "empty": b"",
     "text": b"this is not a picture",
     "cut off": PNG[:70],
     "a bit flipped": PNG[:60] + bytes([PNG[60] ^ 4]) + PNG[61:],
-    "JPEG cut off": coded(photo(0), "JPEG")[:2000],
-    "GIF cut off": coded(photo(0), "GIF")[:900],
-    "WebP cut off": coded(photo(0), "WEBP")[:300],
+    "JPEG cut off": as_file(photo(0), "JPEG")[:2000],
+    "GIF cut off": as_file(photo(0), "GIF")[:900],
+    "WebP cut off": as_file(photo(0), "WEBP")[:300],
     "claims to be huge": HUGE,
 }
 

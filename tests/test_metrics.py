@@ -18,6 +18,7 @@ from helpers.metrics import (
     frechet_distance,
     inception_score,
     kernel_distance,
+    moments,
     nearest,
     precision_recall,
     psnr,
@@ -60,6 +61,16 @@ def test_frechet_is_that_of_torchmetrics_and_scipy(d, n, m):
     assert got == pytest.approx(wanted, rel=1e-7)
 
 
+def test_frechet_of_features_and_of_their_moments_is_one_number():
+    a, b = with_moments(50, randn(8), covariance(8, 1)), randn(70, 8, seed=3)
+    m = moments(b)
+    assert m.n == 70
+    assert torch.equal(m.mean, b.double().mean(0)) and torch.equal(m.covariance, b.double().T.cov())
+    wanted = frechet_distance(a, b)
+    assert wanted == frechet_distance(a, m) == frechet_distance(moments(a), m) > 1
+    assert frechet_distance(m, a) == pytest.approx(wanted, rel=1e-9)
+
+
 def test_frechet_closed_form():
     """Axes of their own: ‖μ_a − μ_b‖² + Σ (σ_a − σ_b)²."""
     mu_a, mu_b = torch.tensor([0.0, 1.0, -2.0]).double(), torch.tensor([0.5, 1.0, 1.0]).double()
@@ -82,6 +93,8 @@ def test_frechet_of_a_set_with_itself():
 def test_too_few_samples(n, m):
     with pytest.raises(ValueError, match=f"8 features needs more than 8 samples.*{n} and {m}"):
         frechet_distance(randn(n, 8), randn(m, 8))
+    with pytest.raises(ValueError, match=f"8 features needs more than 8 samples.*{n} and {m}"):
+        frechet_distance(randn(n, 8), moments(randn(m, 8)))
     frechet_distance(randn(9, 8), randn(9, 8, seed=1))
 
 

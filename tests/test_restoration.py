@@ -1,6 +1,5 @@
 """Session 08: what the regression and the cascade are trained on, and the stored table."""
 
-import io
 import json
 import math
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from benchmarks import restoration
 from helpers.course import ROOT
 from helpers.data import load_faces, load_picture
 from helpers.diffusion import Denoiser
+from helpers.pictures import as_file, odd_files
 from helpers.schedules import make_schedule
 from helpers.tasks import damage, noisy_large, shrink
 from helpers.unet import UNet, count_parameters
@@ -58,19 +58,13 @@ def test_a_step_that_is_not_in_the_table():
 # Bad input
 
 
-def as_file(image, kind="PNG"):
-    file = io.BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
-
-
 @pytest.mark.parametrize("task", restoration.TASKS)
 @pytest.mark.parametrize(
     "file, middle",
     [
-        (as_file(Image.new("RGBA", (64, 64), (255, 0, 0, 0))), [1, 1, 1]),  # see-through becomes white
-        (as_file(Image.new("L", (64, 64), 128)), [1 / 255] * 3),
-        (as_file(Image.new("RGB", (1, 1), "red")), [1, -1, -1]),
+        (odd_files()["see-through"], [1, 1, 1]),  # see-through becomes white
+        (odd_files()["grey"], [1 / 255] * 3),
+        (odd_files()["one pixel"], [1, -1, -1]),
         (as_file(Image.new("RGB", (90, 40), "red"), "JPEG"), [1, -1, -1]),
     ],
     ids=["alpha", "grey", "one pixel", "wide"],
@@ -90,7 +84,7 @@ def test_odd_pictures_are_damaged_like_others(task, file, middle):
 
 
 def test_a_very_large_photograph_is_sized_down_with_a_message(capsys):
-    x = load_picture(as_file(Image.new("RGB", (8000, 6000), "red"), "JPEG"))
+    x = load_picture(odd_files()["very large"])
     assert "8000×6000" in capsys.readouterr().out and x.shape == (1, 3, 64, 64)
 
 

@@ -951,24 +951,9 @@ if not smoke:
 # **Bad input.** What do you get for a hole of the wrong size, no hole, all hole, or a file that is no picture?
 
 # %%
-import io
+from helpers.pictures import odd_files
 
-from PIL import Image
-
-
-def as_file(image, kind="PNG"):
-    """The bytes of a picture file."""
-    file = io.BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
-
-
-odd = {"see-through": as_file(Image.new("RGBA", (64, 64), (255, 0, 0, 0))),
-       "grey": as_file(Image.new("L", (64, 64), 128)),
-       "one pixel": as_file(Image.new("RGB", (1, 1), "red")),
-       "very large": as_file(Image.new("RGB", (8000, 6000), "red"), "JPEG"),
-       "damaged": as_file(Image.new("RGB", (64, 64)))[:40]}
-for name, file in odd.items():
+for name, file in odd_files().items():
     try:
         x = load_picture(file)
         middle = [round(v, 2) for v in x[0, :, 32, 32].tolist()]

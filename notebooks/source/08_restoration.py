@@ -333,21 +333,21 @@ for task in TASKS:
     known[task], holes[task] = damage(task, faces, seeded(4))
 
 
-def visible(task):
+def visible(y, hole):
     """What is known, for the eye: the noise of unknown parts is shown in grey."""
-    y, hole = known[task], holes[task]
-    return torch.where(hole, torch.tensor(0.3), y) if task == "uncrop" else y
+    return y if bool(hole.all()) else torch.where(hole, torch.tensor(0.3), y)
 
 
 def show_damage(task, face):
-    pair = torch.stack([faces[face], visible(task)[face]])
+    pair = torch.stack([faces[face], visible(known[task], holes[task])[face]])
     grid(pair, 2, 1.8, ["$x$", "what is known"])
 
 
 slide(show_damage, task=list(TASKS), face=(0, 3))
 
 # %%
-grid(torch.cat([faces, *map(visible, TASKS)]), 4, 0.9, left=["face", *TASKS])
+rows = [visible(known[task], holes[task]) for task in TASKS]
+grid(torch.cat([faces, *rows]), 4, 0.9, left=["face", *TASKS])
 
 # %% [markdown]
 # Before a network: what would you do with the small picture? Enlarging it smoothly is all one can do without knowing what a face is. *Bicubic* lays a curved surface through the 16×16 points. It is what stands in $y$.
@@ -577,7 +577,7 @@ compared = {task: four_answers(task) for task in ("uncrop", "colourise")}
 
 # %%
 for task, rows in compared.items():
-    grid(visible(task), 4, 0.9, left=[task.rjust(11)])
+    grid(visible(known[task], holes[task]), 4, 0.9, left=[task.rjust(11)])
     grid(torch.cat(list(rows.values())), 4, 0.9, left=list(rows))
     near = {name: psnr(part, faces, holes[task]).mean()
             for name, part in rows.items() if name != "truth"}
@@ -776,8 +776,7 @@ def show_restored(picture, task, seed=0):
     y, hole = damage(task, x, seeded(seed))
     wide = [part.expand(3, -1, -1, -1) for part in (y, hole)]
     fog = at_first(regress, y, hole, torch.zeros_like(y))
-    shown = y if bool(hole.all()) else torch.where(hole, torch.tensor(0.3), y)
-    grid(torch.cat([shown, fog, restored(*wide, seed), x]), 6, 1.15,
+    grid(torch.cat([visible(y, hole), fog, restored(*wide, seed), x]), 6, 1.15,
          ["known", "regression", "answer 1", "answer 2", "answer 3", "original"])
 
 
@@ -815,24 +814,9 @@ show_restored("astronaut", "colourise")
 # **Bad input.** A see-through picture, a grey one, a single pixel, a photograph of 48 million pixels, half a file; then a hole, a condition or numbers that do not fit; and at last no hole and all hole:
 
 # %%
-import io
+from helpers.pictures import odd_files
 
-from PIL import Image
-
-
-def as_file(image, kind="PNG"):
-    """The bytes of a picture file."""
-    file = io.BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
-
-
-odd = {"see-through": as_file(Image.new("RGBA", (64, 64), (255, 0, 0, 0))),
-       "grey": as_file(Image.new("L", (64, 64), 128)),
-       "one pixel": as_file(Image.new("RGB", (1, 1), "red")),
-       "very large": as_file(Image.new("RGB", (8000, 6000), "red"), "JPEG"),
-       "damaged": as_file(Image.new("RGB", (64, 64)))[:40]}
-for name, file in odd.items():
+for name, file in odd_files().items():
     try:
         x = load_picture(file)
         y, hole = damage("super_resolve", x)
