@@ -15,7 +15,7 @@
 # a diffusion model does, how a session of this course works, and you will warm up the five pieces of mathematics that
 # everything rests on.
 #
-# **Time:** about 90 minutes with the mathematics, 25 without; the cells themselves run for about a minute on two CPU cores.
+# **Time:** about 80 minutes with the mathematics, 30 without; the cells themselves run for about a minute on two CPU cores.
 #
 # **Before:** some Python, what a mean and a variance are. No graphics card, no account, no download of a data set.
 
@@ -30,7 +30,7 @@ course.setup(minutes={"cpu": 1, "gpu": 1})
 # the course, so that everything also works without a network.
 
 # %% [markdown]
-# ## 1 · Sixteen faces from noise  <small>5 min</small>
+# ## 1 · Faces from noise  <small>5 min</small>
 #
 # We load a small model that was trained on the drawn faces. Its **card** says what it is, because a model without a
 # card is only a rumour.
@@ -46,7 +46,7 @@ minutes = card["seconds"] / 60
 print(f"for {card['steps']:,} steps, {minutes:.0f} minutes on {card['device']}")
 
 # %% [markdown]
-# **Predict.** The model starts from random numbers and improves the picture in 40 steps. After how many steps do you expect to
+# **Predict.** The model starts from random numbers and improves the picture in 40 steps (in 100 on a graphics card, and then 64 faces instead of 16). After how many steps do you expect to
 # *recognise* a face: 5, 20 or 39? Decide before you run the next two cells.
 
 # %%
@@ -62,7 +62,7 @@ n = course.budget("samples")
 
 torch.manual_seed(0)
 noise = torch.randn(n, 3, 64, 64).to(device)             # where it all begins
-steps = sample(predict, schedule, noise, walk, eta=1.0)  # η = 1: session 05
+steps = sample(predict, schedule, noise, walk, eta=1.0)  # eta: session 05
 states = list(tqdm(steps, total=len(walk)))
 show_images(states[-1].x, title=f"{n} faces that nobody drew");
 
@@ -74,8 +74,9 @@ show_images(states[-1].x, title=f"{n} faces that nobody drew");
 # %% [markdown]
 # ## 2 · What happened on the way  <small>8 min</small>
 #
-# The upper row shows the picture $x_t$ as it stands at step $t$. The lower row shows what the model **believes** the clean picture
-# to be at that moment. Step 1000 is pure noise, step 0 is the result.
+# The upper row shows the picture $x_t$ as it stands at step $t$. Step 1000 is pure noise, step 0 is the result.
+#
+# The lower row shows what the model **believed** the clean picture to be when it made the step to this $t$. It was looking at the picture one step earlier: the first belief was made from pure noise.
 
 # %%
 path = [i for i in range(len(states)) if i % max(1, len(states) // 7) == 0][:7]
@@ -88,12 +89,13 @@ filmstrip(top + below, titles, rows=2);
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# In $x_t$ one sees a face only in the last third of the steps. In the *belief* the face is there almost from the start: first a blurred
-# average of many faces, then colours and hair, then glasses and mouth. Large things are decided early, details late.
+# In $x_t$ the dark shape of a head can be made out at about $t = 475$, that is after 21 of the 40 steps; at $t = 225$, after 31, glasses and mouth are still hidden.
+#
+# In the *belief* a face is there from the first step: a blurred average of many faces. Then background and skin get their colours, then glasses and clothing. In this picture hair and moustache are settled late: red hair is still believed at $t = 475$, and none at $t = 350$.
 #
 # </details>
 #
-# Move the slider to walk through all the steps. (On GitHub and on paper sliders are asleep: the strip above shows the same.)
+# Move the slider to walk through all the steps. (On GitHub and on paper sliders are asleep: the strip above shows eight of them.)
 
 # %%
 from helpers.widgets import flip_through
@@ -103,7 +105,7 @@ flip_through(frames, [f"t = {state.s}: picture and belief" for state in states])
 
 # %% [markdown]
 # > **Easily mistaken.** The model does not predict "the picture one step cleaner". At every step it guesses the *end* of the journey, walks a
-# > little towards it, and guesses again. Sessions 03 and 05 show why it must be so.
+# > little towards it, adds a little fresh noise, and guesses again. Sessions 03 and 05 show why it must be so.
 
 # %% [markdown]
 # ## 3 · Ask for a face  <small>6 min</small>
@@ -130,7 +132,7 @@ def draw_wish(wish):
 show_images(draw_wish(wish), title="asked: eyeglasses, blue background; rest open");
 
 # %% [markdown]
-# Here are the words the model understands. Choose your own: each change draws four new faces from the **same** noise, in a few seconds
+# Here are some of the words the model understands (`faces.values` has all of them). Choose your own: each change draws four new faces from the **same** noise, in a few seconds
 # on a CPU.
 
 # %%
@@ -174,15 +176,16 @@ show_images(draw_wish(wish), title="asked: bald, red hair");
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# It cannot refuse: a diffusion model always draws something. When we looked, *bald* won in all four faces, and the red went where hair was still left, into the beards. In the data a
-# beard has the colour of the hair, so this was the nearest thing that the model knew. It *combined* what it had seen; it did not look anything up.
+# It cannot refuse: a diffusion model always draws something. When we looked, *bald* won in all four faces. Red is seen in two of them, in a moustache and in a beard; the other two have no hair at all.
+#
+# In the data a bald head may have a beard of any colour, red too, and where there is hair the beard has its colour. So the model chose something that it knows: of the two wishes it kept the one, and the other only where it fits.
 #
 # </details>
 
 # %% [markdown]
 # ## 4 · The way there: noise on a photograph  <small>5 min</small>
 #
-# How does one *train* such a model? By taking real pictures apart. We add noise to a picture until nothing is left, and the network
+# How does one *train* such a model? By taking real pictures apart. We add more and more noise to a picture, until nearly nothing of it is left, and at every stage the network
 # learns to say what was there. Taking apart is easy; it is one line:
 #
 # $$x_t = \text{signal}_t\cdot x_0 + \text{noise}_t\cdot\varepsilon,\qquad \varepsilon\sim\mathcal N(0, I)$$
@@ -190,7 +193,8 @@ show_images(draw_wish(wish), title="asked: bald, red hair");
 # - $x_0$ is the clean picture, and $x_t$ the picture at step $t$.
 # - $\varepsilon$ ("epsilon") is noise: one random number for each pixel and colour. $\sim\mathcal N(0, I)$ reads "drawn from the normal distribution
 #   with mean 0 and variance 1, each number by itself".
-# - $\text{signal}_t$ and $\text{noise}_t$ are two plain numbers, from a table: how much of each goes into the mixture.
+# - $\text{signal}_t$ and $\text{noise}_t$ are two plain numbers, from a table: how much of each goes into the mixture. Here we take the table of the first paper, called
+#   *linear*. The model of section 1 was trained with another one, so the same $t$ means another amount of noise there (sessions 02 and 06).
 #
 # Here it is on a real face, the astronaut Eileen Collins (photograph: NASA, public domain).
 
@@ -218,9 +222,9 @@ def noised(t):
 slide(noised, t=(0, 1000, 250))
 
 # %% [markdown]
-# Where does your eye lose the face? Remember the number: in session 02 you will compute how much of the face is *really* left there.
+# Where does your eye lose the face? Remember the number: in session 02 you will find out, for the drawn faces, up to which step the best possible observer can still tell them apart.
 #
-# A check, as after every formula of this course: signal and noise share the same total, and at $t = 1000$ nearly nothing of the
+# A check: the squares of signal and noise add up to 1 at every $t$, and at $t = 1000$ nearly nothing of the
 # photograph is left.
 
 # %%
@@ -233,7 +237,7 @@ print(f"signal at t = 1000: {table.signal[1000]:.4f}")
 # ## 5 · How this course works  <small>6 min</small>
 #
 # **A lecture** goes section by section: a question, a formula, a few lines of code, a picture, a slider, a number that checks the
-# formula. Nothing is claimed that a cell does not show.
+# formula. What a cell can check, a cell checks; what was measured elsewhere is read from a card.
 #
 # **Predict** lines are for you. Say your guess aloud or write it down *before* you open the answer. A wrong guess that you
 # made teaches more than a right answer that you read.
@@ -250,12 +254,12 @@ print(f"signal at t = 1000: {table.signal[1000]:.4f}")
 #
 # A check never breaks your notebook, and you may call it as often as you like.
 #
-# **Three scales.** The same cells run on the drawn faces (CPU, offline), on the photographs of CelebA (a graphics card), and on large pretrained
-# models. Only a name and a budget change. If something cannot be had, the cell says so and names what it uses instead; nothing
+# **Three scales.** The same code is meant for the drawn faces (CPU, offline), for the photographs of CelebA (a graphics card; sessions 05 and 07 have a cell for them),
+# and for large pretrained models (from session 12 on). What changes is a name and a budget. If something cannot be had, the cell says so and names what it uses instead; nothing
 # is ever swapped silently.
 #
-# **If something fails,** read the last line of the message: it says what to do. Then *Kernel → Restart and run all*: every notebook runs
-# from top to bottom, and every cell may be run twice.
+# **If something fails,** read the last line of the message: it says what to do. Then restart and run everything: *Kernel → Restart Kernel and Run All Cells* in JupyterLab,
+# *Runtime → Restart session and run all* in Colab. Every notebook runs from top to bottom, and every cell may be run twice.
 
 # %% [markdown]
 # ### The map
@@ -268,6 +272,8 @@ print(f"signal at t = 1000: {table.signal[1000]:.4f}")
 # | **fast** | 10 DDIM, 13 distillation, 14 consistency | from 1000 steps to one |
 # | **large** | 11 latent diffusion, 12 text to image, 15 LoRA, 16 transformers, 17 video | what today's big models are made of |
 # | **beyond** | 18 instruction tuning, 19 serving | a language model of your own, and a web page for your model |
+#
+# Sessions that have no link in the README yet are still being written.
 #
 # Now the warm-up. If the mathematics is fresh in your mind, read the five boxed formulas and go on to the exit question.
 
@@ -337,14 +343,15 @@ slide(sum_of_two, b=(0.0, 2.0, 0.8))
 #
 # </details>
 #
-# The choice $a^2 + b^2 = 1$ keeps the variance at 1, whatever $a$ is. That is why diffusion models mix picture and noise with
-# $\sqrt{\bar\alpha}$ and $\sqrt{1-\bar\alpha}$ and not with $\bar\alpha$ and $1-\bar\alpha$. ($\bar\alpha$, "alpha bar", is a number between 0 and 1: the share of the picture in
-# the mixture. Session 02 says where it comes from.)
+# The choice $a^2 + b^2 = 1$ keeps the variance at 1, whatever $a$ is, if both parts have the variance 1. That is why the models of this course take
+# $\text{signal}_t=\sqrt{\bar\alpha_t}$ and $\text{noise}_t=\sqrt{1-\bar\alpha_t}$, and not $\bar\alpha_t$ and $1-\bar\alpha_t$.
+#
+# ($\bar\alpha_t$, "alpha bar", is a number between 0 and 1: the picture's share of the variance. Session 02 says where it comes from.)
 
 # %% [markdown]
 # ## 7 · Products of Gaussians: precisions add  <small>10 min</small>
 #
-# Two people measure the same length. One says "2, give or take 1", the other "4, give or take 0.5". What should you believe?
+# Two people measure the same length, independently of each other. One says "2, give or take 1", the other "4, give or take 0.5". What should you believe?
 #
 # The density of a Gaussian is $\frac{1}{\sigma\sqrt{2\pi}}\,e^{-(x-\mu)^2/2\sigma^2}$: all of $x$ is in the exponent. Multiply two densities, and the exponents add. There stand two squares in
 # $x$; collect the terms with $x^2$ and $x$:
@@ -358,7 +365,7 @@ slide(sum_of_two, b=(0.0, 2.0, 0.8))
 # $$\boxed{\;\frac1{\sigma^2} = \frac1{\sigma_1^2} + \frac1{\sigma_2^2},\qquad
 # \mu = \sigma^2\Big(\frac{\mu_1}{\sigma_1^2} + \frac{\mu_2}{\sigma_2^2}\Big)\;}$$
 #
-# $1/\sigma^2$ is called the *precision*. The product is **narrower** than both, and its mean lies nearer to the surer one.
+# $1/\sigma^2$ is called the *precision*. The product itself does not have the area 1; rescaled, it is the Gaussian with this $\mu$ and $\sigma$. It is **narrower** than both, and its mean lies nearer to the surer one.
 
 # %%
 def product(m1, s1, m2, s2):
@@ -399,8 +406,8 @@ def product_of_two(s2):
 slide(product_of_two, s2=(0.2, 3.0, 1.0))
 
 # %% [markdown]
-# In session 03 the first "measurement" is the noisy picture, the second is the clean one, and the product is the step
-# that the model has to take.
+# In session 03 the first "measurement" is the noisy picture, the second is the clean one, and the product says where the picture one step
+# earlier must have been. The model has to learn this without seeing the clean one.
 
 # %% [markdown]
 # ## 8 · Bayes: the best guess about the past  <small>10 min</small>
@@ -409,10 +416,15 @@ slide(product_of_two, s2=(0.2, 3.0, 1.0))
 #
 # $$\boxed{\;p(x_0\mid x_t) = \frac{q(x_t\mid x_0)\,p(x_0)}{q(x_t)}\;}$$
 #
-# $p$ and $q$ are densities, and the bar reads "if one knows". $p(x_0)$ is called the *prior*: what one believes before one looks. $q(x_t)$ does not contain $x_0$: it only sets
+# $p$ and $q$ are densities, and the bar reads "if one knows". $p(x_0)$ is called the *prior*: what one believes before one looks. (From session 02 on all densities that come from the data and the noise are called $q$, and $p$ is kept for the model.) $q(x_t)$ does not contain $x_0$: it only sets
 # the area to 1.
 #
-# Take clean values $x_0\sim\mathcal N(0, 1)$ and $x_t = a\,x_0 + b\,\varepsilon$ with $a^2+b^2=1$. As functions of $x_0$ both factors are Gaussian.
+# Take clean values $x_0\sim\mathcal N(0, 1)$ and $x_t = a\,x_0 + b\,\varepsilon$ with $a^2+b^2=1$.
+#
+# **Predict.** With $a = 0.6$ you observe $x_t = 2$. The line $x_0 = x_t / a$ undoes the mixing and gives 3.3. Is the best guess larger,
+# equal or smaller?
+#
+# Now with Bayes' rule. As functions of $x_0$ both factors are Gaussian.
 #
 # *The first factor.* If one knows $x_0$, then $x_t\sim\mathcal N(a\,x_0, b^2)$. Take $a^2$ out of the square, to see what this says about $x_0$:
 #
@@ -426,8 +438,7 @@ slide(product_of_two, s2=(0.2, 3.0, 1.0))
 #
 # $$p(x_0\mid x_t) = \mathcal N(a\,x_t,\; b^2)$$
 #
-# **Predict.** With $a = 0.6$ you observe $x_t = 2$. The line $x_0 = x_t / a$ undoes the mixing and gives 3.3. Is the best guess larger,
-# equal or smaller?
+# Its mean $a\,x_t$ is the *best guess*: no other guess has a smaller mean squared error.
 
 # %%
 a, b = 0.6, 0.8
@@ -469,7 +480,13 @@ def slice_at(seen):
 slide(slice_at, seen=(-2.0, 2.0, 1.0))
 
 # %% [markdown]
-# The best guess is *smaller*: extreme values are rare, so part of the 2 was probably noise. A denoiser always pulls towards what is
+# <details><summary>Answer to the prediction</summary>
+#
+# *Smaller*: 1.2 and not 3.3. Extreme values are rare, so part of the 2 was probably noise.
+#
+# </details>
+#
+# A denoiser that is trained for the smallest squared error pulls towards what is
 # usual. That is why its first "belief" in section 2 was an average face.
 
 # %% [markdown]
@@ -481,7 +498,9 @@ slide(slice_at, seen=(-2.0, 2.0, 1.0))
 #
 # $$\boxed{\;\log \mathbb E[X] \;\ge\; \mathbb E[\log X]\;}$$
 #
-# The logarithm of a mean is larger, with equality only if $X$ does not vary. The difference is the *gap*; the art of session 04 is to make it small.
+# For a positive $X$ the logarithm of the mean is at least as large, and equal only if $X$ does not vary. The difference is the *gap*; the art of session 04 is to make it small.
+#
+# In the pictures $X$ is one of two numbers, each with probability ½ (the dots). In the middle the chord has the height $\mathbb E[\log X]$ and the curve $\log\mathbb E[X]$; the thick line between them is the gap.
 
 # %%
 def show_jensen(ax, low, high):
@@ -528,6 +547,8 @@ assert gap > 0 and abs(gap - s**2 / 2) < 0.01
 #
 # $$\mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\Big[\log\frac{p(x)}{q(x)}\Big] \ge 0$$
 #
+# (Which letter is which changes from text to text: from session 04 on $q$ is the world and $p$ the model. What counts is the place: first the world, then the belief.)
+#
 # ($\mathbb E_{x\sim p}$: the mean over $x$ drawn from $p$. With the natural logarithm the unit is called *nat*.) It is never negative: that is Jensen with $X = q/p$, whose mean is 1.
 #
 # For two Gaussians the mean can be computed. The logarithm of the quotient is
@@ -566,7 +587,9 @@ def show_kl(ax, m, s):
     x = torch.linspace(-6, 6, 300)
     ax.fill_between(x, normal(x), alpha=0.3, label="world p")
     ax.plot(x, normal(x, m, s), color="C1", lw=2, label="belief q")
-    ax.set(title=f"KL {kl(0, 1, m, s):.2f}   back {kl(m, s, 0, 1):.2f}", yticks=[])
+    title = f"KL(p‖q) {kl(0, 1, m, s):.2f}, KL(q‖p) {kl(m, s, 0, 1):.2f}"
+    ax.set_title(title, fontsize=9)
+    ax.set(yticks=[])
 
 
 fig, axes = plt.subplots(1, 4, figsize=(9.5, 2))
@@ -590,8 +613,8 @@ slide(divergence, mean=(-3.0, 3.0, 1.0), std=(0.3, 3.0, 1.0))
 #
 # </details>
 #
-# Believing too narrowly is punished harder: what you held to be impossible happens all the time. And KL is not a distance: the two
-# directions differ.
+# Believing too narrowly is punished harder: what you held to be impossible happens all the time. And KL is not a distance: as soon as
+# the widths differ, the two directions differ.
 
 # %% [markdown]
 # ## What we saw
@@ -601,26 +624,28 @@ slide(divergence, mean=(-3.0, 3.0, 1.0), std=(0.3, 3.0, 1.0))
 # - Training data are made by adding noise, which is one line of code.
 # - Five tools: variances add, precisions add, Bayes, Jensen, KL. Each was checked by a number in this notebook.
 #
-# **Measured here.** What the model of this notebook can and cannot do, from its card:
+# **Measured before, and read from the card:** what the model of this notebook can and cannot do.
 
 # %%
 fd = card["fd"]
-print(f"Fréchet distance of {fd['n']:,} faces, {fd['steps']} steps: {fd['value']:.2f}")
-print(f"real faces against real faces, same n:   {fd['floor']:.2f} (seed {fd['seed']})")
-sheet = card["sheet"]
-print(f"broken faces in {sheet['n']} drawn as above:       {sheet['broken']}")
-print(f"the same without fresh noise on the way: {sheet['deterministic']['broken']}")
+print(f"Fréchet distance, n = {fd['n']:,}, {fd['steps']} steps without fresh noise,",
+      f"seed {fd['seed']}: {fd['value']:.2f}")
+print(f"real faces against real faces, same n: {fd['floor']:.2f}")
+with_noise, without = card["sheet"], card["sheet"]["deterministic"]
+for name, sheet in (("with", with_noise), ("without", without)):
+    print(f"{sheet['steps']} steps {name} fresh noise:",
+          f"{sheet['broken']} broken faces in {sheet['n']}")
 
 # %% [markdown]
 # The *Fréchet distance* compares two sets of pictures; smaller is better, and even two sets of real faces do not reach 0. Session 05 explains it and
 # what it misses. It is measured in the features of this course's own small network, so do not compare the number with those in
-# papers. Broken faces (a hat of two colours, a ghost of hair) were counted by eye, once, in sheets of 100 that nobody selected. In nine more of the first
+# papers. Broken faces (a hat, a turban or hair of two colours) were counted by eye, once, in sheets of 100 that nobody selected. In nine more of the first
 # sheet the beard has another colour than the hair, which the data never show: what must agree over a distance is hard for a small model.
 #
 # **At the exit.** You see $x_t = 1$, and you know $x_t = 0.8\,x_0 + 0.6\,\varepsilon$ with $x_0\sim\mathcal N(0,1)$. What is the best guess for $x_0$, and how sure
 # can you be? <details><summary>Answer</summary>Mean $0.8$, standard deviation $0.6$ (section 8).</details>
 #
-# **Try next.** Draw faces with 5 steps instead of 40 and with 200. Ask for something that is not in the data. Put your own photograph
+# **Try next.** Draw faces with 5 steps and with 200. Ask for something that is not in the data. Put your own photograph
 # in: `from helpers.data import load_picture`, then `photo = load_picture("me.jpg")` in section 4.
 #
 # **Homework:** [homework/00_start_here.ipynb](homework/00_start_here.ipynb): the five formulas, written by you. **Next session:** 01, why diffusion, and what the other ways to

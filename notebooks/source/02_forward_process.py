@@ -11,10 +11,10 @@
 # To learn how to *make* pictures, we first take pictures apart. Today you learn to do it in a controlled way: you will know at every
 # step how much of the picture is left, as a number and not as a feeling.
 #
-# **At the end you will have made this picture:** a row of noisy faces in which you see nothing at all, and below it the face that a
-# two-line rule finds there, out of 256. It is right almost every time.
+# **At the end you will have made this picture:** a row of noisy faces in which you see next to nothing, and below it the face that a
+# three-line rule finds there, out of 256. It is right almost every time.
 #
-# **Time:** about 90 minutes. The cells themselves run for less than a minute on two CPU cores, and no longer on a graphics card.
+# **Time:** about 90 minutes. The cells themselves run for less than a minute on two CPU cores. A graphics card is not used.
 #
 # **Before:** session 00 (variances add, KL) and session 01. You need to know what a mean and a variance are, and how a tensor is
 # broadcast.
@@ -49,11 +49,11 @@ course.setup(minutes={"cpu": 1, "gpu": 1})
 # We want to go from a picture to pure noise in many small steps. The first idea is to add a little noise, again and again.
 #
 # **Predict.** A pixel has the value 1. We add noise of variance 0.02, three hundred times. Is the pixel at the end still near 1, somewhere
-# between $-1$ and $1$, or somewhere between $-5$ and $5$?
+# between $-1$ and $1$, or anywhere between $-4$ and $6$?
 #
 # <details><summary>Answer, after you have committed to one</summary>
 #
-# Variances add: 300 · 0.02 = 6, a standard deviation of 2.4. Most pixels end within two standard deviations, between −4 and 6. After
+# The last. Variances add: 300 · 0.02 = 6, a standard deviation of 2.4. Most pixels end within two standard deviations, between −4 and 6. After
 # 3000 steps it would be −14 to 16: the numbers grow without end, and a network would have to work with all sizes at once.
 #
 # </details>
@@ -128,7 +128,7 @@ plt.show()
 
 # %% [markdown]
 # With the factor 1 the old value is never forgotten, and the noise grows over it. With $\sqrt{1-\beta}$ the mean goes to 0 *and* the width
-# stays within a fixed band: at the end, every pixel is a standard Gaussian, whatever it was.
+# stays within a fixed band: at the end every pixel is nearly a standard Gaussian. (Its mean is $0.98^{150}=0.05$ times the value with which it began.)
 #
 # The numbers agree with the table. Each variance starts at 0 here, because all copies start at the same value.
 
@@ -138,7 +138,7 @@ assert abs(walks["1 − β"][-1].var() - 1 / (2 - beta)) < 0.05
 assert abs(walks["√(1 − β)"][-1].var() - 1) < 0.1
 
 # %% [markdown]
-# What does $\beta$ do? Move it. A large $\beta$ forgets faster, but the band at the end is always the same.
+# What does $\beta$ do? Move it. A large $\beta$ forgets faster. All bands go towards the same one, $0\pm2$, but with a small $\beta$ 300 steps are not enough: at $\beta=0.002$ the mean is still 0.74.
 
 # %%
 from helpers.widgets import slide
@@ -207,7 +207,7 @@ plt.show()
 #
 # The whole course rests on this line. The same as a distribution: $q(x_t\mid x_0) = \mathcal N\big(\sqrt{\bar\alpha_t}\,x_0,\,(1-\bar\alpha_t)I\big)$.
 #
-# We call $\sqrt{\bar\alpha_t}$ the **signal** and $\sqrt{1-\bar\alpha_t}$ the **noise** of step $t$. Both are standard deviations, not variances: look for the roots.
+# We call $\sqrt{\bar\alpha_t}$ the **signal** and $\sqrt{1-\bar\alpha_t}$ the **noise** of step $t$. Both stand at the level of standard deviations, not of variances: look for the roots. (The noise *is* a standard deviation; the signal is the factor of $x_0$.)
 #
 # In code. Our tables have $T+1$ entries: index 0 is the clean picture ($\bar\alpha_0 = 1$), index $T$ the noisiest.
 
@@ -227,7 +227,7 @@ print(f"ᾱ at 1, 250, 1000: {alphas_cumprod[1]:.4f}, {alphas_cumprod[250]:.3f},
       f"{alphas_cumprod[T]:.6f}")
 
 # %% [markdown]
-# The view makes one number per picture out of $\bar\alpha_t$, so that each picture of a batch can have its own $t$.
+# `alphas_cumprod[t]` takes one number for each picture, (B,), so each picture of a batch can have its own $t$. `view` gives it the shape (B, 1, 1, 1), so that it is multiplied with the whole picture.
 #
 # **Loop against formula.** Ten thousand copies of a pixel with $x_0 = 0.8$ walk all 1000 steps. Do they have the mean and the variance that
 # the formula promises?
@@ -333,7 +333,7 @@ print(f"equal at t = {t5.tolist()};  outside [−1, 1] at t = 1000: {outside:.0%
 # %% [markdown]
 # ## 3 · Who decides how fast?  <small>15 min</small>
 #
-# The numbers $\beta_1 \dots \beta_T$ are ours to choose. A complete list of them is called a **schedule**. Four of them are in daily use:
+# The numbers $\beta_1 \dots \beta_T$ are ours to choose. A complete list of them, or anything that says how much signal and noise step $t$ has, is called a **schedule**. Four of them are in daily use:
 #
 # | schedule | what is written down | used by |
 # |---|---|---|
@@ -395,7 +395,7 @@ print("four schedules, three lengths: equal")
 #
 # $$\mathrm{SNR}_t = \frac{\text{signal}_t^2}{\text{noise}_t^2},\qquad \log\mathrm{SNR}_t = \ln \mathrm{SNR}_t$$
 #
-# $\log\mathrm{SNR} = 0$ means equal shares; $+4.6$ means a hundred times more signal than noise, $-4.6$ a hundred times less.
+# $\log\mathrm{SNR} = 0$ means signal = noise. At $+4.6$ signal² is a hundred times noise² (the signal is ten times the noise), at $-4.6$ a hundredth of it.
 
 # %%
 STYLES = {"linear": "-", "scaled_linear": "--", "cosine": "-.", "rectified_flow": ":"}
@@ -403,9 +403,9 @@ fig, axes = plt.subplots(1, 3, figsize=(9.5, 3))
 for name, table in tables.items():
     look = dict(ls=STYLES[name], lw=2, label=name.replace("_", " "))
     if table.variance_preserving:
-        axes[0].semilogy(table.betas[1:], **look)
+        axes[0].semilogy(range(1, T + 1), table.betas[1:], **look)
     axes[1].plot(table.signal**2, **look)
-    axes[2].plot(table.log_snr[1:-1], **look)
+    axes[2].plot(range(1, T), table.log_snr[1:-1], **look)
 axes[0].set(title=r"$\beta_t$ (log scale)", xlabel="step t")
 axes[1].set(title=r"signal$_t^2$  ($=\barα_t$ for the first three)", xlabel="step t")
 axes[2].set(title=r"log SNR$_t$", xlabel="step t", ylim=(-12, 12))
@@ -414,8 +414,8 @@ axes[1].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Read the middle picture from left to right. The linear schedule (solid) has lost nearly everything by step 600, and spends 400 steps where
-# there is almost nothing left to see. The cosine schedule falls evenly. This was the reason to invent it: Improved DDPM reports
+# Read the middle picture from left to right. The linear schedule (solid) has $\bar\alpha_t<0.03$ from step 600 on, and spends 400 steps where
+# there is almost nothing left to see. The cosine schedule falls evenly in the middle and slowly at both ends. This was the reason to invent it: Improved DDPM reports
 # that for small pictures, 32×32 and 64×64, the end of the linear schedule is too noisy to be of much use (section 3.2).
 #
 # The same photograph, the same noise, the same $t$:
@@ -430,8 +430,12 @@ for name, table in tables.items():
 filmstrip(rows, titles, rows=4, side=1.3);
 
 # %% [markdown]
-# Answer to the prediction: at $t = 500$ cosine and rectified flow show the face best, linear worst. (Rectified flow looks pale in the middle,
+# <details><summary>Answer to the prediction</summary>
+#
+# At $t = 500$ cosine and rectified flow show the face best, linear worst. (Rectified flow looks pale in the middle,
 # because there $\text{signal}^2+\text{noise}^2 = 0.5$ only.)
+#
+# </details>
 #
 # Now move both, the step and the schedule:
 
@@ -446,7 +450,7 @@ def noised(t, schedule):
 slide(noised, t=(0, 1000, 250), schedule=list(tables))
 
 # %% [markdown]
-# **One road, four timetables.** Take the step at which each schedule has $\log\mathrm{SNR} = 0$, bring the result to variance 1, and
+# **One road, four timetables.** Take the step at which each schedule has $\log\mathrm{SNR} = 0$, divide the result by $\sqrt{\text{signal}^2+\text{noise}^2}$, and
 # compare. The steps differ; the picture does not.
 
 # %%
@@ -462,7 +466,7 @@ for picture in pictures:
 filmstrip(pictures, titles, side=1.8);
 
 # %% [markdown]
-# So a schedule does not choose *which* pictures we see, only *how many steps* are spent at each noise level. VDM (2021) builds its
+# So, up to a factor, a schedule does not choose *which* pictures lie on the road. It chooses *how many steps* are spent at each noise level, and where the road ends (section 5). VDM (2021) builds its
 # theory on this: what counts is the SNR; $t$ is only a name for it.
 #
 # The last entries, beside the table of Lin et al. (2023, table 1):
@@ -532,7 +536,8 @@ def show_sizes(t, rows=(False, True), width=1.7):
         shifted, side = rows[i // 3], (16, 32, 64)[i % 3]
         x = at_size(side, t, shifted)[0].clamp(-1, 1) / 2 + 0.5
         ax.imshow(x.permute(1, 2, 0))
-        ax.set_title(f"{side}×{side}" + (", shifted" if shifted else ""), fontsize=9)
+        moved = ", shifted" if shifted and side > 16 else ""
+        ax.set_title(f"{side}×{side}{moved}", fontsize=9)
         ax.axis("off")
     plt.show()
 
@@ -540,7 +545,13 @@ def show_sizes(t, rows=(False, True), width=1.7):
 show_sizes(300)
 
 # %% [markdown]
-# At the same step the large picture is easier to recognise. With the shift all three are about equally hard. When we train on larger pictures later in
+# <details><summary>Answer to the prediction</summary>
+#
+# The large one: at the same step it is easier to recognise.
+#
+# </details>
+#
+# With the shift the advantage of the large picture is gone. (To the eye the shifted 64×64 may even look harder: the eye does not average perfectly, and values outside $[-1, 1]$ are cut off.) When we train on larger pictures later in
 # this course, we shift the table.
 
 # %%
@@ -551,7 +562,7 @@ def sizes_at(t, shifted):
 slide(sizes_at, t=(0, 1000, 450), shifted=["no", "yes"])
 
 # %% [markdown]
-# And a number: average the shifted 64×64 picture down to 16×16. Its SNR must be that of the 16×16 table.
+# And a number, from the tables alone: averaging 4×4 divides the noise by 4. With that, the SNR of the shifted 64×64 table must be that of the 16×16 table.
 
 # %%
 table16 = make_schedule("cosine")
@@ -639,6 +650,12 @@ for name in names:
 filmstrip(ends, titles, rows=3, side=1.75, title="schedule, T: KL in nats");
 
 # %% [markdown]
+# <details><summary>Answer to the prediction</summary>
+#
+# No. With $T=100$ the signal at the end is still 0.60, and the KL is 299 nats instead of 0.018: one sees hair and shoulders.
+#
+# </details>
+#
 # The linear table with $T = 10$ ends while one still recognises the face! Its $\beta$ run from $10^{-4}$ to $0.02$ whatever $T$ is. **The table is not rescaled with $T$.** Ten
 # steps of at most 0.02 are ten small steps, and the process stops near the start of the road. For 100 steps one has to multiply $\beta$ by 10:
 
@@ -649,8 +666,8 @@ print(f"linear, T = 100, β ten times as large: KL {kl:.3f} nats")
 assert kl < 0.05
 
 # %% [markdown]
-# > **Easily mistaken.** "More steps, more noise." That is true only for tables that are written down as $\beta$. The cosine schedule is written down as $\bar\alpha$ over
-# > $t/T$: a larger $T$ cuts the same road into smaller pieces, and the end stays the end.
+# > **Easily mistaken.** "More steps, more noise." That is true above all for tables that are written down as $\beta$. The cosine schedule is written down as $\bar\alpha$ over
+# > $t/T$: a larger $T$ cuts the same road into smaller pieces, and already with $T=10$ it ends in noise (0.011 nats). The small rest comes from the cap $\beta_t\le0.999$; it shrinks with $T$.
 
 # %%
 def last_picture(T, schedule):
@@ -668,7 +685,7 @@ slide(last_picture, T=[10, 50, 100, 200, 400, 1000], schedule=list(names))
 # The scaled linear table, that of Stable Diffusion, ends with a signal of 0.068. You see nothing in its last picture. But average all 3072
 # numbers: the noise shrinks by $\sqrt{3072}\approx 55$, and the *brightness* of the picture stands out.
 #
-# We noise an all-black picture ($x_0=-1$) and an all-white one ($x_0=+1$) up to $T$, 1000 times, and look at the mean of each result.
+# We noise an all-black picture ($x_0=-1$) and an all-white one ($x_0=+1$) up to $T$, 1000 times, and look at the mean of each result. (These two are the extreme case: by the formula above their KL is 7.2 nats.)
 
 # %%
 black, white = -torch.ones(3, 32, 32), torch.ones(3, 32, 32)
@@ -687,8 +704,8 @@ axes[0].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# On the left the mean alone tells black from white, every time. The network notices this in training and relies on it. But when we
-# make pictures we start from $\mathcal N(0,I)$, whose mean is always near 0: "medium brightness". Lin et al. (2023) report just that: Stable Diffusion has
+# On the left the mean alone tells black from white, every time. A network can notice this in training and rely on it. When we
+# make pictures, though, we start from $\mathcal N(0,I)$, whose mean is always near 0: "medium brightness". Lin et al. (2023) report just that: Stable Diffusion has
 # difficulty with very dark and very bright pictures.
 #
 # Their cure is **zero terminal SNR**: shift and stretch $\sqrt{\bar\alpha_t}$ so that the last value is exactly 0 and the first one stays.
@@ -795,6 +812,12 @@ for t in (50, 100, 150, 180, 200, 240, 250, 270, 300):
     print(f"{t:5d} {count:6d} {valley:14.3f}")
 
 # %% [markdown]
+# <details><summary>Answer to the prediction</summary>
+#
+# Otherwise: 8 → 1, all at once.
+#
+# </details>
+#
 # The hills melt into a *ring* first: at $t = 200$ a valley is hardly lower than a top, and no eye sees eight of them. The ring then closes, and all eight tops meet
 # in the centre at the same time: 8 → 1. Merging in pairs would break the symmetry: which pairs?
 #
@@ -917,7 +940,11 @@ plt.show()
 # At $t = 550$ of the linear table you see coloured grain, and the rule still names 99 of 100 faces. What you miss is *there*; it is spread over $3\cdot64\cdot64 = 12288$ numbers, a
 # little in each. An eye does not add them up; a sum does. A network can learn to do it too, and that is why one can denoise what looks like nothing.
 #
-# Beyond $t = 600$ faces get confused, first those that differ little; at $t = 900$ hardly anything is left. There the information really ends.
+# <details><summary>And where is the face really gone?</summary>
+#
+# From about $t = 590$ on (96 %) faces get confused more and more often. At $t = 889$ the rule names 2 of 100, and pure guessing would name 0.4. The information does not end at one step. It fades.
+#
+# </details>
 #
 # Look at the right panel: with the same noises, the two schedules lie on *one* curve over $\log\mathrm{SNR}$. It is section 3 again: one road, two timetables.
 
@@ -928,7 +955,7 @@ plt.show()
 #
 # $$P(\text{right}) = \Phi\Big(\frac{\text{signal}_t\,\|f-g\|}{2\,\text{noise}_t}\Big)$$
 #
-# $\Phi$ is the distribution function of the standard Gaussian: the noise must push $x_t$ over the middle between the two, along the one line that
+# $\Phi$ is the distribution function of the standard Gaussian. The rule is wrong only when the noise pushes $x_t$ over the middle between the two, along the one line that
 # connects them.
 
 # %%
@@ -946,9 +973,9 @@ for t in (300, 500, 600, 700, 800, 900, 1000):
     assert abs(measured[-1] - formula[-1]) < 0.06              # about 4 standard errors
 
 # %% [markdown]
-# Even at $t = 1000$ the rule is right a little more often than a coin. That little is what the KL of section 5 measured: small, not zero.
+# Even at $t = 1000$ the rule is right a little more often than a coin. It fits the KL of section 5, which was small, not zero.
 #
-# Look at it: left the photograph, right its mirror image, with the same noise.
+# Look at it: left the photograph, right its mirror image, with the same noise. $P$ is the formula for the pair.
 
 # %%
 def show_duel(ts, side=1.4):
@@ -957,7 +984,7 @@ def show_duel(ts, side=1.4):
         signal, noise = linear_table.signal[t].float(), linear_table.noise[t].float()
         right = Normal(0.0, 1.0).cdf(signal * apart / (2 * noise.clamp(min=1e-6)))
         images += list(signal * pair + noise * tries[0])
-        titles += [f"t = {t}", f"rule right: {right:.1%}"]
+        titles += [f"t = {t}", f"mirrored; P {right:.1%}"]
     filmstrip(images, titles, side=side)
 
 
@@ -976,7 +1003,7 @@ slide(duel_at, t=(0, 1000, 600))
 # **By hand equals helper**, all of them once more in one place: the jump (section 2), four schedules at three lengths (3), the shift (4), the KL against
 # PyTorch (5), zero terminal SNR (5), nearest equals matched filter (7). Each was an `assert` above: a cell that is wrong would have stopped the notebook.
 #
-# **Measured here**, beside what the papers report:
+# **Measured here**, beside what papers or formulas say:
 
 # %%
 def last_with(level):
@@ -988,7 +1015,7 @@ sd = tables["scaled_linear"].log_snr[-1].exp()
 rows = [
     ("KL at T, linear", f"{bits:.1e} bits/dim", "≈ 1e-5, CIFAR-10 (DDPM)"),
     ("SNR at T, scaled linear", f"{sd:.6f}", "0.004682 (Lin et al.)"),
-    ("eight hills become one", f"t = {t_one}", "ᾱ < 0.508 by the formula"),
+    ("eight hills become one", f"t = {t_one - 6} … {t_one + 6}", f"formula: t = {t_one}"),
     (f"≥ 95 % of {len(faces)} faces found up to", last_with(0.95), ""),
     (f"≥ 40 % of {len(faces)} faces found up to", last_with(0.4), ""),
     ("mirror image told at T", f"{measured[-1]:.1%}", f"formula {formula[-1]:.1%}"),
@@ -996,7 +1023,8 @@ rows = [
 for what, here, reported in rows:
     print(f"{what:34s} {here:>16s}    {reported}")
 print(f"\nlinear table unless said otherwise; faces: drawn, test, n = {n}, seeds 0, 1;")
-print("mirror: n = 1000, seed 7; photograph: one; computed on the CPU in seconds")
+print("the last of the eleven steps tried; mirror: n = 1000, seed 7; one photograph;")
+print("computed on the CPU in seconds")
 
 # %% [markdown]
 # **Minutes.** Recall 5, one step 9, the jump 16, schedules 15, larger pictures 9, $x_T$ 13, densities 9, eye and rule 11, end 3: together 90. In a hurry leave out

@@ -117,7 +117,7 @@ for p in models.values():
 
 g = torch.Generator().manual_seed(0)
 pixels = torch.multinomial(q0, 100_000, replacement=True, generator=g)
-measured = -q0.log()[pixels].mean()             # only samples, no table of q
+measured = -q0.log()[pixels].mean()             # samples, and the model p = q0
 print(f"H(q) = {entropy:.4f} nats, measured on 100,000 pixels: {measured:.4f}")
 assert abs(measured - entropy) < 0.01
 
@@ -202,7 +202,7 @@ def model(spoiled):
 
 p = model(0.3)
 p_x0 = p.sum((1, 2, 3))                         # add up all paths that end in x_0
-print("p(x_0):", p_x0.numpy().round(3), "  data:", q0.numpy())
+print("p(x_0):", p_x0.numpy().round(3), "  data:", q0.numpy().round(3))
 
 # %% [markdown]
 # **The trick** has two steps. *First*, multiply and divide by the probability of the forward walk, $q(x_{1:T}\mid x_0)$. The sum becomes an average over forward walks, and forward walks we can draw:
@@ -222,7 +222,7 @@ assert torch.allclose((walks * ratio).sum((1, 2, 3)), p_x0)   # nothing has chan
 # \boxed{\;\mathbb E_{q(x_{1:T}\mid x_0)}\Big[\log\frac{p_\theta(x_{0:T})}{q(x_{1:T}\mid x_0)}\Big] = \text{ELBO}(x_0)\;}$$
 #
 # It is called the *evidence lower bound*: "evidence" is an old name of $p_\theta(x_0)$. Why is this better? The logarithm of a product is a *sum*, one term for each step, and an average of a sum can be
-# measured with one random walk at a time. The average over the data with a minus sign is the loss, $L_\text{VLB} = \mathbb E_q[-\text{ELBO}(x_0)]$ (*variational* lower bound).
+# measured with one random walk at a time. The average over the data with a minus sign is the loss, $L_\text{VLB} = \mathbb E_q[-\text{ELBO}(x_0)]$ (*variational lower bound*: the name belongs to the ELBO; with the minus sign it is an upper bound of $L_\text{CE}$).
 
 # %%
 elbo = (walks * ratio.log()).sum((1, 2, 3))
@@ -236,7 +236,7 @@ assert entropy <= L_CE <= L_VLB and (elbo <= p_x0.log()).all()
 # %% [markdown]
 # **Predict.** How large the gap is depends on how much the ratio *varies* from walk to walk (session 00, section 9). Will the gap be 0 for the best model, `spoiled = 0`?
 #
-# Each dot is one of the 27 walks from a black pixel: to the right, where the model finds the walk likelier; the higher, the more often it is walked. Move the spoiling.
+# Each dot is one of the 27 walks from a black pixel: to the right, where the model gives the walk more probability than the forward process does; the higher, the more often it is walked. Move the spoiling.
 
 # %%
 def show_ratio(ax, spoiled):
@@ -366,6 +366,7 @@ def vae_elbo(x, m, s):
 
 
 x_vae, m, s = 1.2, 0.7, 0.6
+torch.manual_seed(0)
 z = Normal(m, s).sample((200_000,))
 inside = Normal(z, b_vae).log_prob(torch.tensor(x_vae)) + Normal(0.0, 1.0).log_prob(z)
 drawn = (inside - Normal(m, s).log_prob(z)).mean()     # E[log p(x, z)/q(z|x)]
@@ -420,7 +421,7 @@ plt.show()
 # | hidden | one $z$, usually smaller than $x$ | $x_1,\dots,x_T$, all as large as $x_0$ |
 # | way to the hidden, $q$ | a network, learned | noise, **nothing to learn** |
 # | way back, $p_\theta$ | one large step | many small steps, one network for all |
-# | small gap, if | the encoder is good | the steps are small (section 6) |
+# | small gap, if | the encoder is good | the network is good **and** the steps are small (sections 3, 6) |
 
 # %% [markdown]
 # ## 4 · Three kinds of terms  <small>11 min</small>
@@ -544,7 +545,7 @@ plt.show()
 #
 # $$p_\theta(x_{t-1}\mid x_t) = \mathcal N\big(\mu_\theta(x_t, t),\ \sigma_t^2 I\big),\qquad \sigma_t^2 = \beta_t\ \text{("large") or}\ \tilde\beta_t\ \text{("small")}$$
 #
-# (Small steps allow it: session 03, section 4.) The KL of two Gaussians in $D$ dimensions, each coordinate by itself, is the sum of $D$ times the box of session 00:
+# (Small steps allow it: session 03, section 4.) The KL of two Gaussians in $D$ dimensions is the box of session 00, added up over the $D$ coordinates:
 #
 # $$\mathrm{KL}\big(\mathcal N(\mu_1,v_1 I)\,\|\,\mathcal N(\mu_2,v_2 I)\big) = \frac{\|\mu_1-\mu_2\|^2}{2v_2} + \frac D2\Big(\frac{v_1}{v_2}-1-\log\frac{v_1}{v_2}\Big)$$
 
@@ -692,7 +693,9 @@ plt.show()
 #
 # $$L_\text{VLB} - H(q) = \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T\mathbb E_{q(x_t)}\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p_\theta(x_{t-1}\mid x_t)\big)$$
 #
-# So all that is lost is: *the true step back is not Gaussian, the model's step is.* Half the step, a sixth to an eighth of that error (session 03). On a line we can compute it all on a grid, and push the model's own
+# So, apart from the start, all that is lost is the difference between the true step back and the model's Gaussian. A perfect denoiser gives this Gaussian the right *mean*. Two things remain: its *width* is fixed (here the large variance, $\sigma_t^2=\beta_t$), and its *shape* is one hill, where the true step may have two (session 03).
+#
+# On a line we can compute it all on a grid, and push the model's own
 # density back through all steps as well, to have the exact $L_\text{CE}$.
 
 # %%
@@ -748,7 +751,7 @@ from helpers.likelihood import bound, strata
 truth = two_values(cosine(2)).log_density(line[:, None], 0).exp()   # q(x_0)
 H = float(-(truth * truth.clamp(min=1e-300).log()).sum() * dx)
 drawn = two_values(linear()).sample(20_000, torch.Generator().manual_seed(0))
-print(f"H(q) = {H:.4f} nats    exact on a grid;  drawn: n = 20,000, seed 1")
+print(f"H(q) = {H:.4f} nats    exact on a grid;  drawn: n = 20,000, seeds 0, 1")
 print(f"{'T':>4}{'L_CE':>9}{'L_VLB':>9}{'drawn':>9}{'±':>7}")
 rows = {}
 for T, (p, lost) in walked.items():
@@ -797,7 +800,11 @@ axes[3].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# All three numbers go down to the floor as the steps become smaller, though the denoiser was perfect from the start: **the bound is loose because of the step size, not because of the network.**
+# $L_\text{CE}$ and $L_\text{VLB}$ both go down towards the floor as the steps become smaller, though the denoiser was perfect from the start: **what lies above the floor here is the fault of the steps, not of the network.**
+#
+# From $T=8$ on each doubling leaves a little more than half of it. The wrong shape alone would go away faster (session 03), so most of it is the fixed width.
+#
+# (The gap between the two curves first *grows*: with two steps the model itself is bad, and the bound says so almost exactly.)
 #
 # Now DDPM's own table, $T=1000$, and the eight Gaussians of session 03 in the plane. Each term is measured on points of the data:
 
@@ -839,7 +846,7 @@ plt.show()
 # Read the right picture from right to left, as the walk goes: first nothing is decided; between $t = 400$ and $100$ the point chooses one of the eight Gaussians ($\log 8 = 2.1$ nats); below, its place inside the
 # Gaussian is settled, finer and finer. ($L_0$ is *negative* here: $x_0$ is a real number, $p_\theta(x_0\mid x_1)$ a density, and densities can be above 1. With real pictures that will change.)
 #
-# With the large variance the bound is nearly tight: at $T=1000$ it lies above the exact value by less than we can measure with these points. With the small variance it loses about 1 nat, all of it at the smallest $t$ (where the two curves part). The
+# With the large variance the bound is nearly tight: at $T=1000$ it lies above the exact value by less than we can measure with these points. With the small variance it loses about 1 nat, nearly all of it at $t\le10$, where the two curves part, and a little in $L_0$, which the picture does not show. ($\tilde\beta_1=0$ would make $L_0$ infinite, so $\tilde\beta_2$ stands in its place, as in DDPM's code.) The
 # true step back is *wider* than $\tilde\beta_t$, because $x_0$ is not known, and to believe too narrowly is punished harder (session 00). For *pictures* made by walking the difference is small; for the bound it is not.
 
 # %% [markdown]
@@ -850,7 +857,7 @@ plt.show()
 #
 # $$p_\theta(x_0 = v\mid x_1) = \int_{v-h}^{v+h}\mathcal N(x;\ \mu_\theta(x_1,1),\ \sigma_1^2)\,dx,\qquad h = \frac{1}{\text{levels}-1}\tag{DDPM, eq. 13}$$
 #
-# (In $[-1,1]$ neighbours are $2h$ apart.) The pixels of a picture are taken as independent in this *last* step only; how they hang together was settled in the steps before.
+# (In $[-1,1]$ neighbours are $2h$ apart.) Given $x_1$ the pixels are taken as independent, as in every step (its variance is $\sigma_t^2I$). They hang together because each mean $\mu_\theta(x_t,t)$ sees the whole of $x_t$.
 
 # %%
 from helpers.likelihood import decoder_log_likelihood
@@ -896,9 +903,9 @@ for ax, (mean, std) in zip(axes, ((0.3, 0.3), (0.3, 0.1), (0.25, 0.02), (1.1, 0.
 plt.show()
 
 # %% [markdown]
-# (Bars: the mass of each bin. Red: the Gaussian, as high as a bin of its density would be.)
+# (Bars: the mass of each bin. Line: the density times the width of a bin, 0.125. Title: the bits that the likeliest level costs; every other level costs more.)
 #
-# A picture with $D$ numbers has $L_\text{VLB}$ nats, which is $L_\text{VLB}/(D\ln 2)$ **bits per dimension**: so many bits for each pixel, if one packed the picture with this model. To know what is much and what is little,
+# A picture with $D$ numbers has $L_\text{VLB}$ nats, which is $L_\text{VLB}/(D\ln 2)$ **bits per dimension**: so many bits for each number (a colour pixel has three), if one packed the picture with this model. To know what is much and what is little,
 # we need rulers. Three simple models of the digits, measured on pictures that they have not seen:
 
 # %%
@@ -927,7 +934,7 @@ for name, table in rulers.items():
 assert abs(ruler_bits["all levels alike"] - math.log2(17)) < 1e-6
 
 # %% [markdown]
-# Now a diffusion model: the network of session 03 with 64 pixels in place of two coordinates, trained live. We take the cosine table with $T=100$: its first step adds noise of 0.025, less than half the width of half a bin (0.0625).
+# Now a diffusion model: the network of session 03, with 64 pixels in place of two coordinates and 512 units in place of 128, trained live. We take the cosine table with $T=100$: its first step adds noise of 0.025, less than half the width of half a bin (0.0625).
 #
 # **Predict.** Where will the network land, between 4.1 and the best ruler, or below it?
 
@@ -1025,11 +1032,11 @@ print("n = 297 each, seeds: split 0, training 0, terms 1;",
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# Below 4.1, but **above** the best ruler, by a lot! Yet the network is no fool: further down you will see its guesses. Where do the bits go?
+# Below 4.1, but **above** both other rulers (2.98 and 2.44)! Yet the network is no fool: further down you will see its guesses. Where do the bits go?
 #
 # </details>
 #
-# Held-out and training digits cost nearly the same, so it has not learned them by heart. Look where the bits are spent:
+# Held-out and training digits cost nearly the same, so it has hardly learned them by heart. Look where the bits are spent:
 
 
 # %%
@@ -1051,7 +1058,7 @@ for ax in axes[:2]:
 plt.show()
 
 # %% [markdown]
-# Most bits go into the smallest $t$. Two levels are 0.125 apart. A noise of 0.025 does not hide the level, so the last steps settle only digits *behind the point*, which the 17 levels do not have. The network does not know this (it would have to learn to
+# Most bits go into the smallest $t$. Two levels are 0.125 apart. A noise of 0.025 does not hide the level, so the last steps settle only *decimals*, which the 17 levels do not have. The network does not know this (it would have to learn to
 # round), and pays.
 #
 # So let us **stop earlier**: walk back only to $x_k$, and let the last Gaussian, now with the width $\sigma = \sqrt{1-\bar\alpha_k}$, jump from $x_k$ to the levels. No new training: it is the same network with a table that begins at $\bar\alpha_k$.
@@ -1113,13 +1120,14 @@ plt.show()
 #
 # </details>
 #
-# Stopping earlier saves more than half a bit. Still, even at its best this small network, after a minute of training, needs **more** bits than the table for each pixel (2.54 against 2.44). The table can say "this corner is always black" with certainty, and a Gaussian
-# cannot. But nobody could draw a digit from that table: bits and looks are two things (section 9).
+# Stopping earlier saves more than half a bit per dimension. Still, even at its best this small network, after 1800 steps of training, needs **more** bits than the table for each pixel (2.54 against 2.44).
+#
+# The table can say "this corner is always black" with certainty, and a Gaussian of this fixed width, with its mean between $-1$ and $1$, cannot (it costs 0.77 bits at best). But nobody could draw a digit from that table: bits and looks are two things (section 9).
 #
 # (The $k$ was chosen on the same held-out digits that it is measured on. With one number chosen from 40 this flatters little, but it does flatter.)
 
 # %% [markdown]
-# Back to the three pictures: the right one shows what each bit buys. What is bought with the first half of a bit, and what with the last? Send a digit over a slow line, step by step from $t = T$ on. The receiver shows at each moment the best guess so far.
+# Back to the three pictures: the right one shows what each bit buys. What is bought with the first half of a bit per dimension, and what with the last? Send a digit over a slow line, step by step from $t = T$ on. The receiver shows at each moment the best guess so far.
 # Upper row: what has arrived, $x_t$. Lower row: the guess. Move the slider from left to right.
 
 # %%
@@ -1135,13 +1143,14 @@ for t in moments:
     with torch.no_grad():
         guess = predict(x_t, t)[0].clamp(-1, 1)
     frames.append(torch.cat([x_t, guess]))
-    titles.append(f"t = {t}: {float(spent[t - 1]):.2f} bits")
+    titles.append(f"t = {t}: {float(spent[t - 1]):.2f} bits/dim")
 flip_through(frames, titles, columns=6, side=0.8)
 
 # %%
 chosen = [f[[0, 6, 1, 7]] for f in frames]
 rows = [f[k] for k in range(4) for f in chosen]
-names = [f"t = {t}" for t in moments] + [f"{spent[t - 1]:.2f} bits" for t in moments]
+names = [f"t = {t}" for t in moments]
+names += [f"{spent[t - 1]:.2f} bits/dim" for t in moments]
 filmstrip(rows, names + [""] * (2 * len(moments)), rows=4, side=1.05);
 
 # %% [markdown]
@@ -1150,8 +1159,8 @@ filmstrip(rows, names + [""] * (2 * len(moments)), rows=4, side=1.05);
 # %% [markdown]
 # ## 8 · Faces, beside the paper  <small>6 min</small>
 #
-# The same measurement for the face model of session 00, on held-out drawn faces: $64\cdot64\cdot3 = 12288$ numbers of 256 levels. Taking all 1000 steps for 200 faces is too long for a lecture, so `benchmarks/likelihood.py` has
-# done it beforehand, with one random $t$ in each of 60 pieces of $2\dots1000$ (a piece's term is its width times what was drawn: right on average).
+# The same measurement for the face model of session 00, on held-out drawn faces: $64\cdot64\cdot3 = 12288$ numbers of 256 levels. Taking all 1000 steps for 100 faces is too long for a lecture, so `benchmarks/likelihood.py` has
+# done it beforehand, with one random $t$ in each of 40 pieces of $2\dots1000$ (a piece's term is its width times what was drawn: right on average).
 #
 # DDPM splits the sum as one does for a lossy file: **rate** $= L_1+\dots+L_T$, the bits of all steps down to $x_1$; **distortion** $= L_0$, the bits that correct the last guess. It gives the error of this
 # last guess as well, as a root mean square on the scale 0 … 255.
@@ -1199,17 +1208,21 @@ for name, table in (("our faces", face_model.schedule), ("DDPM", linear())):
 # our faces is shifted towards more noise (session 02), so its first step is noisier than DDPM's.
 
 # %%
+import numpy as np
+
 edges = stored["edges"]
 width = [b - a for a, b in zip(edges, edges[1:])]
 middle = [(a + 1 + b) / 2 for a, b in zip(edges, edges[1:])]
 each_step = torch.tensor(stored["each"])
-later = each_step.flip(0).cumsum(0).flip(0) - each_step / 2 + stored["prior"]["value"]
-middle, later = [1.0, *middle], torch.cat([torch.tensor([rate["value"]]), later])
+tail = each_step.flip(0).cumsum(0).flip(0)              # all pieces above an edge
+at_edges = torch.cat([tail, torch.zeros(1)]) + stored["prior"]["value"]
+middle = [1.0, *middle]
+later = np.interp(middle, edges, at_edges)              # straight inside a piece
 fig, axes = plt.subplots(1, 3, figsize=(10, 2.6))
 axes[0].plot(middle[1:], each_step / torch.tensor(width))
 axes[0].set(xscale="log", yscale="log", xlabel="t")
 axes[0].set_title("bits/dim of each step", fontsize=10)
-axes[1].plot(middle, later)
+axes[1].plot(edges, at_edges)
 axes[1].set(xscale="log", xlabel="t")
 axes[1].set_title("bits/dim spent until $x_t$ is known", fontsize=10)
 axes[2].plot(later, stored["rmse"])
@@ -1245,13 +1258,12 @@ eps = torch.randn(few[:1].shape, generator=torch.Generator().manual_seed(6)).to(
 x_t = add_noise(face_model.schedule, face, t, eps.expand_as(face))
 with torch.no_grad():
     guess = face_model(x_t, t)[0].clamp(-1, 1)
-nearest = [int((torch.tensor(middle) - m).abs().argmin()) for m in moments]
-paid = later[nearest]
-titles = [f"t = {m}" for m in moments] + [f"{p:.3f} bits" for p in paid]
+paid = np.interp(moments, edges, at_edges)
+titles = [f"t = {m}" for m in moments] + [f"{p:.3f} bits/dim" for p in paid]
 filmstrip([*x_t, *guess], titles, rows=2, side=1.25);
 
 # %% [markdown]
-# **Nearly all the bits are spent where the eye sees no change any more.** What makes a face a face costs a small fraction of a bit; the rest pays for the last grain. This is the key to the next section.
+# **Nearly all the bits are spent where the eye sees no change any more.** What makes a face a face costs a few thousandths of a bit for each number, some 50 bits for the whole picture (at $t=400$); the rest, more than 40,000 bits, pays for the last grain. This is the key to the next section.
 
 # %% [markdown]
 # ## 9 · Why $L_\text{simple}$ weights otherwise  <small>7 min</small>
@@ -1279,7 +1291,7 @@ print(f"linear table: w_1 / w_500 = {w[0] / w[1]:.0f}")
 # %% [markdown]
 # (The last 50 steps are left out. There $\beta_t$ of the cosine table comes near 1, and $w_t$ shoots up; in the bound itself the guess of $x_0$ is clipped to $[-1,1]$, which keeps these terms small.)
 #
-# Now with the errors that our digit network really makes: what share of the loss comes from which $t$? The slider goes from $L_\text{simple}$ (weight $w_t^0 = 1$) to the bound ($w_t^1$).
+# Now with the errors that our digit network really makes: what share of the loss comes from which $t$? The slider goes from $L_\text{simple}$ (weight $w_t^0 = 1$) to the bound ($w_t^1$). (At $t=1$ the bar counts the squared error, as if $x_0$ were a real number. With bins this term is $L_0$, which is much smaller: section 7.)
 
 # %%
 g = torch.Generator().manual_seed(7)
@@ -1321,21 +1333,20 @@ plt.show()
 
 # %% [markdown]
 # The bound spends its attention where its bits are: at the small $t$, on grain that nobody sees. $L_\text{simple}$ turns it to the larger $t$, where the picture is decided. DDPM measured what it is worth, on CIFAR-10: Fréchet distance (FID, smaller is
-# better, session 05) **3.17** with $L_\text{simple}$ against **13.51** with the true bound and fixed variance (DDPM, section 4). So one trains by $L_\text{simple}$ for pictures. Whoever wants few *bits* weights as the bound does, or mixes both (Improved DDPM reports 2.94
-# bits/dim).
+# better, session 05) **3.17** with $L_\text{simple}$ against **13.51** with the true bound and fixed variance (DDPM, section 4). So one trains by $L_\text{simple}$ for pictures. Whoever wants few *bits* weights as the bound does (Improved DDPM reports 2.94 bits/dim), or mixes both.
 #
 # > **Easily mistaken.** "Lower loss, better pictures." Which loss? Bits count every pixel of grain; the eye counts faces. One may fall while the other gets worse.
 
 # %% [markdown]
 # ## What we saw
 #
-# - Maximum likelihood means a small cross-entropy, $H(q)\le L_\text{CE}\le L_\text{VLB}$. Only the last can be measured for a diffusion model.
+# - Maximum likelihood means a small cross-entropy, $H(q)\le L_\text{CE}\le L_\text{VLB}$. For pictures only the last is measured here.
 # - The bound, twice: Jensen says *that* something is lost, the second way says *what*: $\mathrm{KL}(q(x_{1:T}\mid x_0)\,\|\,p_\theta(x_{1:T}\mid x_0))$. The VAE is $T=1$ with a learned $q$.
 # - With the posterior of session 03 the bound becomes $L_T + \sum L_{t-1} + L_0$: KLs of Gaussians, and so $w_t\|\varepsilon-\varepsilon_\theta\|^2$.
-# - With a perfect denoiser the bound still loses something, and the less, the smaller the steps.
+# - With a perfect denoiser $L_\text{VLB}$ still lies above $H(q)$, and the less, the smaller the steps.
 # - Bits per dimension need bins: $L_0$ is a mass, not a density. Most bits pay for grain; $L_\text{simple}$ looks elsewhere.
 #
-# **By hand equals helper:** KL of Gaussians (section 5), the term of a step (5), the bins (7), $w_t$ (9). **Measured here:**
+# **By hand equals helper:** KL of Gaussians (section 5), the term of a step (5), the bins (7), the large variance (9). **Measured here:**
 
 # %%
 def row(name, value, beside):
@@ -1351,7 +1362,7 @@ row("digits, held-out, n = 297", f"{total.mean():.3f} bits/dim",
 row(f"  the same, stopped at k = {best_k}", f"{best_bits:.3f} bits/dim",
     "chosen on the same digits")
 row("digits, training set, n = 297", f"{found['training'].total.mean():.3f} bits/dim",
-    "near: not learned by heart")
+    "near: hardly learned by heart")
 row(f"faces, held-out, n = {stored['n']}", f"{stored['total']['value']:.3f} bits/dim",
     f"PNG {stored['png']:.2f}; CIFAR-10 in DDPM 3.75")
 
@@ -1362,7 +1373,7 @@ row(f"faces, held-out, n = {stored['n']}", f"{stored['total']['value']:.3f} bits
 # **At the exit.** A model has $L_T = 0$ and every $L_{t-1} = 0$ for $t\ge2$. Is it a good model?
 # <details><summary>Answer</summary>
 #
-# It cannot be, unless the data are a single picture. $L_{t-1} = 0$ says that the model, without $x_0$, steps like somebody who knows $x_0$. That is possible only if there is nothing to know. The terms measure information about $x_0$ that has to be *sent*; good
+# There is no such model, unless the data are a single picture or the first step already destroys everything. $L_{t-1} = 0$ says that the model, without $x_0$, steps like somebody who knows $x_0$. That is possible only if $x_t$ and $x_{t-1}$ tell nothing about which picture it is. The terms measure information about $x_0$ that has to be *sent*; good
 # models have small terms, not zero ones.
 #
 # </details>

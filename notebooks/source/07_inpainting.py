@@ -146,7 +146,7 @@ from skimage.restoration import inpaint_biharmonic
 
 
 def biharmonic(image, hole):
-    """The same wish for the bend of the surface: no kinks at the border of the hole."""
+    """As smooth as possible: values and slopes go on across the border of the hole."""
     pixels = image[0].permute(1, 2, 0).double().numpy()
     filled = inpaint_biharmonic(pixels, hole[0, 0].numpy(), channel_axis=-1)
     return torch.from_numpy(filled).permute(2, 0, 1)[None].float().clamp(-1, 1)
@@ -163,11 +163,11 @@ grid(torch.cat(rows), columns=6, side=1.4,
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# Fog. What flows in from the border knows colours, but not that a face has two eyes. For a scratch it is enough (lower row): there the answer lies a few pixels away.
+# Fog. What flows in from the border knows colours, but not that a face has two eyes. For a thin hole it does better (lower row): in the hair and the background one hardly sees it, because the answer lies a few pixels away. At the temple a dark smear is left, and the eyebrow is gone.
 #
 # </details>
 #
-# Two names to know: repeated means solve $\Delta u = 0$ (*harmonic*), where $u$ is the picture and $\Delta u$ (the *Laplace operator*) says how far each value lies from the mean of its neighbours; `inpaint_biharmonic` of scikit-image solves $\Delta\Delta u = 0$, which has no kinks. With OpenCV there is also Telea's method, which carries the border inwards layer by layer.
+# Two names to know: repeated means solve $\Delta u = 0$ (*harmonic*), where $u$ is the picture and $\Delta u$ (the *Laplace operator*) says how far each value lies from the mean of its neighbours; `inpaint_biharmonic` of scikit-image solves $\Delta\Delta u = 0$; its solution also continues the slope, so there are no kinks at the border of the hole. With OpenCV there is also Telea's method, which carries the border inwards layer by layer.
 
 # %% [markdown]
 # ## 2 · What is a good answer?  <small>14 min</small>
@@ -243,7 +243,7 @@ for K in (1, 2, 8, 100):
     assert abs(cost - 1 - 1 / K) < 0.02
 
 # %% [markdown]
-# **PSNR, by hand.** Pictures are compared in decibel: how large is the error beside the largest value that could occur? Our values go from $-1$ to $1$, a range of 2:
+# **PSNR, by hand.** Pictures are compared in decibel: how large is the error beside the largest error that could occur? Our values go from $-1$ to $1$, a range of 2:
 #
 # $$\text{PSNR} = 10\,\log_{10}\frac{2^2}{\text{mean squared error}}$$
 #
@@ -272,7 +272,7 @@ fog, other = (psnr(answers[k], face, hole) for k in ("1000 rounds", "another fac
 assert fog > other + 3                                       # the fog wins
 
 # %% [markdown]
-# Look at the last row: a hole filled with *another real face* looks like a face, and has a low PSNR. The fog of 1000 rounds wins.
+# Look at the last row: the hole is filled with a piece of *another face*, sharp and with eyes and a mouth (but it does not fit its neighbours), and the PSNR is low. The fog of 1000 rounds, which shows no eyes at all, wins.
 #
 # **SSIM** (Wang et al. 2004) wants to be wiser: it compares, in a small window around each pixel, the means, the spreads, and whether the two go up and down together:
 #
@@ -309,7 +309,7 @@ for name, answer in answers.items():
 #
 # Both scores ask: is it like the *one* truth? Neither asks: could it be a face? For that question we have the Fréchet distance of session 05.
 #
-# > **Easily mistaken.** "A higher PSNR means a better picture." A higher PSNR means: nearer to the mean of all possible pictures. That mean is a blur.
+# > **Easily mistaken.** "A higher PSNR means a better picture." PSNR says how near the answer is to the one truth. On average over many pictures the best answer is the mean of all possible pictures, and that mean is a blur.
 
 # %% [markdown]
 # ## 3 · RePaint: no training at all  <small>16 min</small>
@@ -345,9 +345,10 @@ def two_pixels(x_t, t):
     return x0, (x_t - signal * x0) / noise
 
 
-data = torch.randn(3000, 2, generator=seeded(0)) @ torch.linalg.cholesky(Sigma).T
+data = torch.randn(300_000, 2, generator=seeded(0)) @ torch.linalg.cholesky(Sigma).T
 near = data[(data[:, 0] - 1).abs() < 0.1]                    # left is about 1
-print(f"counted: right is {near[:, 1].mean():.2f} ± {near[:, 1].std():.2f};",
+print(f"counted: right is {near[:, 1].mean():.2f} ± {near[:, 1].std():.2f}",
+      f"(n = {len(near):,});",
       f"exact {rho:.2f} ± {(1 - rho**2) ** 0.5:.2f}")
 
 # %% [markdown]
@@ -410,7 +411,7 @@ print(f"50 steps {plain[:, 1].mean():.2f}, 250 steps {fine[:, 1].mean():.2f},",
 # No. So RePaint does something else: **go back up, and come down again.** From $x_s$ add noise to reach a noisier step, as in recall question 3. The noise washes out a part of what was decided, and on the way down it is decided again, now beside a neighbour
 # that has been put right. After some rounds both halves agree.
 #
-# Two numbers say how: a jump goes up by $j$ entries of the list of steps (`length`), and each place is visited $r$ times (`repeats`). Here is the walk for 20 steps, $j = 5$, $r = 3$:
+# Two numbers say how: a jump goes up by $j$ entries of the list of steps (`length`), and each stretch of $j$ entries, except the first, is walked down $r$ times (`repeats`). Here is the walk for 20 steps, $j = 5$, $r = 3$:
 
 # %%
 from helpers.repaint import jumps, repaint
@@ -490,7 +491,7 @@ plt.show()
 assert abs(jumped[:, 1].mean() - rho) < 0.1 < abs(fine[:, 1].mean() - rho)
 
 # %% [markdown]
-# Red: the right answer. Nearly the same number of calls; spent on finer steps they are wasted, spent on jumps they bring the mean from about 0.6 to 0.85. (Not quite 0.9: 50 steps are few.)
+# The curve: the right answer. Nearly the same number of calls; spent on finer steps they are wasted, spent on jumps they bring the mean from about 0.6 to 0.85. (Not quite 0.9: that needs finer steps, shorter jumps and more rounds together.)
 #
 # Now faces, with the face model of session 05. It was never told of holes.
 
@@ -535,14 +536,14 @@ same = ~holes[four].expand_as(often)
 assert torch.allclose(often[same], faces[four][same], atol=1e-5)     # known stays
 
 # %% [markdown]
-# Look at the seams: does the hair go on, has the background one colour, are both lenses of one kind? The second face keeps hair of two colours here, jumps or not: 290 calls are few beside the 2,410 of the paper's settings. Section 8 measures a hundred faces.
+# Look at the seams: does the hair go on, has the background one colour, are both lenses of one kind? The second face keeps hair of two colours here, jumps or not. Two reasons are possible: 290 calls are few beside the 2,410 of the paper's settings; and blue hair on pink stands in no training face, so this model has never drawn the right answer. Section 8 measures a hundred faces.
 #
 # RePaint needs no training and takes any hole. It pays with hundreds of calls.
 
 # %% [markdown]
 # ## 4 · Palette: learn the task  <small>16 min</small>
 #
-# The other way: train a network *for* the task. Palette (Saharia et al. 2021) changes three things in Algorithm 1, and nothing else.
+# The other way: train a network *for* the task. Palette (Saharia et al. 2021) does so. For holes we change three things in Algorithm 1: 1 and 3 as the paper has them (section 5.2); 2 the paper states only for sampling, and we do it in training as well.
 #
 # 1. The network sees **two pictures**: the noisy $x_t$, and beside it $y$, what is known. In the hole $y$ carries pure noise, so the network need not be told where the hole is: it sees it.
 # 2. In $x_t$ **only the hole is noisy**. Known pixels stay clean.
@@ -611,9 +612,9 @@ print("by hand = helpers.diffusion.diffusion_loss with hole=")
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# At first about a tenth. The known part is easy and soon costs nothing; then the hole is all of the loss, but still divided by the number of *all* pixels: ten times weaker than it could be, and a small hole counts less than a large one.
+# At first about a tenth. The known part can be worked out, so with training it costs less and less; then the hole is nearly all of the loss, but still divided by the number of *all* pixels: ten times weaker than it could be, and a small hole counts less than a large one.
 #
-# With point 2 alone it would be worse: where $x_t$ is clean, nothing tells which $\varepsilon$ was drawn, so nine tenths of the loss could never become smaller. Points 2 and 3 belong together.
+# With point 2 alone it would be worse: where $x_t$ is clean, nothing tells which $\varepsilon$ was drawn. The network can learn the part $-\sqrt{1-\bar\alpha_t}\,x_0$ of $v$ there, but never the part with $\varepsilon$: a large share of the loss stays, whatever it learns. Points 2 and 3 belong together.
 #
 # </details>
 #
@@ -821,11 +822,11 @@ grid(torch.cat(rows), 6, 1.0,
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# The background has one colour, and the known part shows it: nearly no difference. Skin the same, if some of it is known. What cannot be seen from outside, glasses, eyes and mouth, is open, and there the fills differ (bright in the last column).
+# The background has one colour, and the known part shows it: nearly no difference. Skin the same, if some of it is known. What cannot be seen from outside is open: eyes, eyebrows and mouth of the first face, the eyes and brows of the second; there the fills differ (the grey marks in the last column). The hair goes on in its colour. In the two lower rows nearly everything is given, and the fills are nearly equal. (Glasses are open, too: in the strip above, with another seed, the first face got some.)
 #
 # </details>
 #
-# **The sheet.** Twenty-four held-out faces, seed 1, not chosen: hole, four fills, original. Be a strict judge: mark what is *wrong* (not what differs from the original).
+# **The sheet.** Twenty-four held-out faces, holes of seed 1, fills of seeds 1 to 4, nothing chosen: hole, four fills, original. Be a strict judge: mark what is *wrong* (not what differs from the original).
 
 # %%
 NUMBER = 24 if not smoke else 4
@@ -849,7 +850,7 @@ if "sheet" in card:
 #
 # - **reddish spots** on the bald forehead of the second face on the left, in all four fills;
 # - a **moustache of another colour than the hair**, which the data never have: ninth face on the right, grey and brown under blond hair;
-# - a **smear** around the mouth where the whole lower half was missing: sixth face on the right.
+# - a **smear** around the mouth where the whole lower half was missing: sixth face on the right, third fill.
 #
 # And the four fills of one hole differ in what is open, glasses, eyes and mouth, as they should.
 #
@@ -944,7 +945,7 @@ if not smoke:
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# Something drawn, in flat colours, often in the tone of the skin around it: it has learned drawings and continues everything as one. A model knows its training data, and nothing else. Even a scratch shows it, though the neighbours say nearly everything there: on a drawn face Palette is far nearer to the truth than the smooth continuation of section 1; on the photograph the smooth continuation is nearer, because Palette goes on in flat drawn strokes.
+# Something drawn: eyes or sunglasses of the kit, skin in a flat colour, more orange than hers; the scratch becomes flat stripes. It has learned drawings, and continues everything as if it were a drawing. A model knows its training data, and nothing else. Even a scratch shows it, though the neighbours say nearly everything there: on a drawn face Palette is far nearer to the truth than the smooth continuation of section 1; on the photograph the smooth continuation is nearer, because Palette goes on in flat drawn strokes.
 #
 # </details>
 #
@@ -1009,7 +1010,7 @@ for key, run in parts["runs"].items():
 # %% [markdown]
 # ## 8 · All methods, measured  <small>7 min</small>
 #
-# 100 held-out faces, 25 with each kind of hole, the same holes for all methods. PSNR (of the mean squared error) and SSIM are taken inside the hole; FD is taken on whole pictures, against other held-out faces; so is the kernel distance (Bińkowski et al. 2018), which compares the same features pair by pair: it is 0 on average for two sets of one kind, also where $n$ is small. The row *untouched* says what real faces get. *Mean of 8 fills* is the blur of our own model. The faces with brush holes have combinations that stand in training, the other 75 have not: so compare methods, not kinds of holes. (`python -m benchmarks.inpainting` makes the table; the seeds stand there.)
+# 100 held-out faces, 25 with each kind of hole, the same holes for all methods. PSNR (computed once, from the mean squared error of all pictures; section 9 prints the mean of the single PSNRs, which is higher, so do not compare the two) and SSIM are taken inside the hole; FD is taken on whole pictures, against other held-out faces; so is the kernel distance (Bińkowski et al. 2018), which compares the same features pair by pair: it is 0 on average for two sets of one kind, also where $n$ is small. The row *untouched* says what real faces get. *Mean of 8 fills* is the blur of our own model. The faces with brush holes avoid the four combinations that training never shows; the other 75 each show at least one of them: so compare methods, not kinds of holes. (`python -m benchmarks.inpainting` makes the table; the seeds stand there.)
 #
 # **Predict, before you run the cell.** Which method wins PSNR? Which FD? Write both down.
 
@@ -1069,17 +1070,20 @@ assert one["processor_seconds"] < rows["RePaint"]["processor_seconds"] / 5
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# PSNR: the blur, *mean of 8 fills*. It is not the best in FD (but not far: most of the picture is given). FD: look at the last lines, *above untouched*: by how much FD rises over that of the *same* 100 faces without any hole. Where that interval holds 0, FD cannot tell the fills from real faces, and cannot rank these methods either. The fog of the classical methods loses both: it is a blur too, but not the *right* one. The mean over all pictures that continue the border smoothly knows
+# PSNR: the blur, *mean of 8 fills*. It is not the best in FD (but not far: most of the picture is given). FD: look at the last lines, *above untouched*: by how much FD rises over that of the *same* 100 faces without any hole. Where that interval holds 0, FD cannot tell the fills from real faces; the order of such methods in this column should not be read as a ranking. The fog of the classical methods loses both: it is a blur too, but not the *right* one. The mean over all pictures that continue the border smoothly knows
 # nothing of faces; the mean over all faces that fit does.
 #
 # </details>
 #
-# The first line above: how much of the squared error of one fill is left in the mean of eight. At 0.56 the fills vary as the truth does; below it they vary more, above it less, and 1 would mean eight equal answers. (With 100 pictures the number itself is uncertain.) (*Spread*: the standard deviation of a value among eight fills, root mean square over the hole.)
+# The first line above: how much of the squared error of one fill is left in the mean of eight. At 0.56 the fills lie as far from their own mean as the truth does; below it they lie farther, above it nearer (they vary too little, or their mean is off), and 1 would mean eight equal answers. (With 100 pictures the number itself is uncertain.)
 #
-# **RePaint or Palette?** On these faces both look real. Palette asks its network less than a tenth as often (25 calls against 290). It needed a training of its own, with holes of these kinds; RePaint needed none, and does not care about the kind of hole. Where one has an unconditional model and few pictures to repair, RePaint; where many will come, Palette.
+# (*Spread*: the standard deviation of a value among eight fills, root mean square over the hole; only two faces of each kind, so no more than a hint.)
 #
-# **Published, to set beside.** Palette on ImageNet 256×256 (Saharia et al. 2021): FID 5.2 for free-form holes, where the untouched pictures have 5.1, and 6.6 for the centre. Other data, other features, another $n$: what can be compared is the pattern, a filled picture comes close to the floor where the hole is thin, and is
-# farther away where the middle is missing.
+# **RePaint or Palette?** On these faces FD tells neither from real ones (the eye does: sections 3 and 5). Palette is nearer to the truth (21.4 dB against 18.4) and asks its network less than a tenth as often (25 calls against 290). It needed a training of its own, with holes of these kinds; RePaint needed none, and does not care about the kind of hole. Where one has an unconditional model and few pictures to repair, RePaint; where many will come, Palette.
+#
+# **Published, to set beside.** Palette on ImageNet 256×256 (Saharia et al. 2021): FID 5.2 for free-form holes, where the untouched pictures have 5.1, and 6.6 for the centre. Other data, other features, another $n$: the numbers cannot be compared. In the paper both kinds of hole cover about a quarter of the picture; with free-form holes the fills reach the floor, with the middle missing they stay above it.
+#
+# Our FD is for all kinds together, so it cannot show this. Our PSNR by kind (right picture) goes the same way: for Palette brush is best and centre lowest.
 
 # %% [markdown]
 # ## 9 · Photographs  <small>2 min, may be skipped</small>
@@ -1129,20 +1133,25 @@ if seen := about.get("measured"):
                   f"SSIM {row['ssim']:.2f}  kernel {row['excess']:6.3f}",
                   f"({low:.3f} … {high:.3f})")
     near = seen["kinds"]["centre"]["copying"]
-    print("median distance to the nearest training photograph: fills",
+    print("centre holes: root mean square distance to the nearest training")
+    print("photograph, median: fills",
           f"{near['fills']['0.5']:.3f}, originals {near['originals']['0.5']:.3f}")
 
 # %% [markdown]
-# We looked at 96 fills of 24 of these photographs, which may not be shown here. Thin holes are filled well. In a centre hole or half a face about every second fill is visibly wrong: two eyes that do not belong together, a shadow across the nose, a side that dissolves. 152 people and an hour on two cores are few. The kernel distance hardly sees it, because most of each picture is given: numbers do not replace looking.
+# We looked at 96 fills of 24 of these photographs, which may not be shown here. Thin holes are filled well to the eye (in PSNR and SSIM the smooth continuation is even ahead there, 18.7 against 17.3 dB: it is a blur, section 2). In a centre hole or half a face about every second fill is visibly wrong: two eyes that do not belong together, a shadow across the nose, a side that dissolves. It began as `palette-faces`; 152 people and one more hour on two cores are few.
+#
+# The kernel distance does not see it (its interval holds 0), although it sees the classical fills in the same holes: it compares sets of features, and does not ask whether two eyes belong together. Numbers do not replace looking.
 #
 # The command that trains it, on one machine; and with all 162,770 training photographs of CelebA (the folder in `$CELEBA`) on several GPUs, where more steps are needed:
 #
 #     python -m tools.checkpoints palette-celeba
 #     accelerate launch -m tools.checkpoints palette-celeba --steps 200000
 #
-# (With `--steps` the weights go to `build/training`. We could not try it with so many photographs: the number of steps is a guess, about 40 times through the data with a batch of 32 on one GPU.)
+# (With `--steps` the weights go to `build/training`. We could not try it with so many photographs: the number of steps is a guess, about 40 times through the data with a batch of 32, which the GPUs share.)
 #
-# Why no Fréchet distance for photographs here? The features of our judge know drawn faces only; and the photographs of the test partition that the course was tried with show 22 people, too few for a covariance of 64 features. The card says what was measured in its place.
+# Why no Fréchet distance for photographs here? The photographs of the test partition that the course was tried with show 22 people, too few for a covariance of 64 features.
+#
+# The kernel distance above uses the features of another network, `celeba-features`, which was trained on photographs to tell CelebA's 40 attributes. The reference are 1,000 training photographs, and for its interval people are drawn again, not photographs.
 
 # %% [markdown]
 # ## 10 · Summary and exit  <small>2 min</small>
@@ -1156,7 +1165,7 @@ if seen := about.get("measured"):
 # **At the exit.** A colleague shows you an inpainting model with the best PSNR of all. All its fills of one hole are equal. What do you suspect, and what do you ask for?
 # <details><summary>Answer</summary>
 #
-# It answers with the mean, a blur. Ask for the FD (with floor and $n$), and to see fills at full size.
+# It answers with the mean, a blur. Ask to see several fills of one hole at full size, and for their spread. Ask for the FD too (with floor and $n$), but in section 8 it could not tell our own blur from real faces: most of each picture was given.
 #
 # </details>
 #
@@ -1166,5 +1175,5 @@ if seen := about.get("measured"):
 #
 # **Homework:** [homework/07_inpainting.ipynb](homework/07_inpainting.ipynb): the condition picture, the loss of the hole, RePaint's way up, PSNR, and the blur as a posterior mean.
 #
-# **To read.** C. Saharia et al., *Palette: Image-to-Image Diffusion Models*, 2021 (arXiv 2111.05826), sections 3 and 4. A. Lugmayr et al., *RePaint*, 2022 (2201.09865), section 4. P. Dhariwal, A. Nichol, *Diffusion Models Beat GANs on Image Synthesis*, 2021 (2105.05233), section 3. Z. Wang et al., *Image Quality Assessment: From Error Visibility
+# **To read.** C. Saharia et al., *Palette: Image-to-Image Diffusion Models*, 2021 (arXiv 2111.05826), sections 3 and 5.2. A. Lugmayr et al., *RePaint*, 2022 (2201.09865), section 4. P. Dhariwal, A. Nichol, *Diffusion Models Beat GANs on Image Synthesis*, 2021 (2105.05233), section 3. Z. Wang et al., *Image Quality Assessment: From Error Visibility
 # to Structural Similarity*, 2004. Y. Blau, T. Michaeli, *The Perception-Distortion Tradeoff*, 2018 (1711.06077): that nearness and likeness pull apart, proved.
