@@ -1015,7 +1015,8 @@ sd = tables["scaled_linear"].log_snr[-1].exp()
 rows = [
     ("KL at T, linear", f"{bits:.1e} bits/dim", "≈ 1e-5, CIFAR-10 (DDPM)"),
     ("SNR at T, scaled linear", f"{sd:.6f}", "0.004682 (Lin et al.)"),
-    ("eight hills become one", f"t = {t_one - 6} … {t_one + 6}", f"formula: t = {t_one}"),
+    ("eight hills become one", f"t = {t_one - 6} … {t_one + 6}",
+     f"formula: t = {t_one}"),
     (f"≥ 95 % of {len(faces)} faces found up to", last_with(0.95), ""),
     (f"≥ 40 % of {len(faces)} faces found up to", last_with(0.4), ""),
     ("mirror image told at T", f"{measured[-1]:.1%}", f"formula {formula[-1]:.1%}"),

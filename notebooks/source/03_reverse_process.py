@@ -829,7 +829,7 @@ sigma = float(1 - schedule.alphas_cumprod[late.s]) ** 0.5     # .s: its step
 z = torch.randn(n, 2, generator=torch.Generator().manual_seed(2))
 noisy_end = walks[10][-1].x + sigma * z                 # wrong on purpose: see below
 
-print(f"{'':28s}{'off':>9}{'width':>9}{'energy':>10}     n = {n}, seeds 0, 1, 2, 10, 11")
+print(f"{'':28s}{'off':>9}{'width':>9}{'energy':>10}   n = {n}, seeds 0, 1, 2, 10, 11")
 report("real against real (floor)", again)
 off = {count: report(f"{count} steps", states[-1].x) for count, states in walks.items()}
 wrong = report("10 steps, noise at the end", noisy_end)
@@ -1031,7 +1031,7 @@ print(f"{STEPS // 2} steps, loss {mean_loss(STEPS // 2, 500):.3f}")
 if STEPS not in parts:
     parts[STEPS] = Denoiser(train(STEPS), schedule)
 predict = parts[STEPS]
-print(f"{STEPS} steps in {sum(seconds.values()):.0f} s, loss {mean_loss(STEPS, 500):.3f}")
+print(f"{STEPS} steps, {sum(seconds.values()):.0f} s, loss {mean_loss(STEPS, 500):.3f}")
 
 # %%
 def moving_average(values, width):

@@ -336,7 +336,7 @@ assert torch.allclose(clock(t, 64), sinusoidal_embedding(t, 64), atol=1e-3)
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 2.6), width_ratios=[2, 1])
 left.imshow(clock(t, 64).T, aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
-left.set(xlabel="step t", ylabel="entry of the clock", title="cosines above, sines below")
+left.set(xlabel="step t", ylabel="entry", title="cosines above, sines below")
 for at in (100, 500):
     alike = clock(t, 64) @ clock(torch.tensor([at]), 64).T / 32
     right.plot(t, alike, label=f"with t = {at}")

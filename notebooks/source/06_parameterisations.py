@@ -526,8 +526,7 @@ def in_target(target):
     return Denoiser(network, table, target)
 
 
-g = torch.Generator().manual_seed(2)
-batch = torch.rand(500, 1, 4, 4, generator=g).double() * 2 - 1
+batch = torch.rand(500, 1, 4, 4, generator=g.manual_seed(2)).double() * 2 - 1
 values = []
 for target in ("x0", "eps", "v", "score"):
     seeds = [torch.Generator().manual_seed(3) for _ in range(2)]
