@@ -118,10 +118,16 @@ def fuse(fuse):
     expect(mean > 2.999, f"2 ± 1 and 4 ± 0.5: your {mean:.4g} lies nearer to the one who is unsure.")
     expect(not close(mean, 3.0), "2 ± 1 and 4 ± 0.5: your mean is 3, as if both were equally sure.")
     same(
-        (mean, std),
-        (3.6, 0.447214),
-        "2 ± 1 and 4 ± 0.5 give you {got}. The second leans the right way, but how much more does "
-        "it count if its std is half as large: twice, or more?",
+        mean,
+        3.6,
+        "2 ± 1 and 4 ± 0.5 give you the mean {got}. It leans the right way, but how much more does "
+        "the second count if its std is half as large: twice, or more?",
+    )
+    same(
+        std,
+        0.447214,
+        "2 ± 1 and 4 ± 0.5: your mean is right, but your ± is {got}. What is it that adds up, if the "
+        "two are not equally sure?",
     )
     means, stds = torch.tensor([0.0, 1.0, -2.0, 5.0]), torch.tensor([1.0, 2.0, 0.5, 4.0])
     hint = "0 ± 1, 1 ± 2, −2 ± 0.5, 5 ± 4 give you (mean, std) = {got}, not {expected}."
@@ -180,7 +186,7 @@ def best_guess(best_guess):
     expect(
         close(big[1], 100 * std),
         "Centimetres for metres (x_t, b, m, s a hundred times as large) should make the std a "
-        "hundred times as large, but do not. Is yours a variance?",
+        "hundred times as large, but do not. Is yours a std, or a variance, or a precision?",
     )
     sure = guess(x, a, b, m, 0.01)[1]
     expect(
@@ -231,7 +237,10 @@ def kl(kl):
         "With 4 equal coordinates you give what one of them gives. Four independent surprises are "
         "not averaged.",
     )
-    expect(moved > 0, f"For means 2 and 0 and std 1 your KL is {moved:.4g}, but none is 0 or less.")
+    expect(
+        moved > 0,
+        f"For means 2 and 0 and std 1 your KL is {moved:.4g}. Here p and q differ, so it must be above 0.",
+    )
     expect(
         not close(moved, 4.0),
         "Means that are 2 apart cost you too little. How does the distance enter: as it is?",
@@ -251,7 +260,7 @@ def kl(kl):
     expect(not close(wider, 2.5), "Your logarithm has base 2. In this course log is the natural one.")
     expect(
         not close(wider, 1.772589),
-        "The width of the world counts in your formula as s/2s. Are these variances?",
+        "The width of the world counts in your formula as s1 / (2·s2). Are these variances?",
     )
     hint = "Stds 1 and 2, same mean, 4 coordinates: KL {expected}, yours is {got}."
     same(wider, 1.272589, hint)
@@ -300,7 +309,7 @@ def jensen_gap(jensen_gap):
     )
     answer = gap([[1.0, 7.0], [2.0, 0.5], [6.0, 10.0]])
     same(answer, 0.2558, "The rows (1, 7), (2, ½), (6, 10) have the gap {expected}; yours is {got}.")
-    return "the gap shrinks as more draws are averaged: the bound of session 04 gets tighter so."
+    return "less spread, smaller gap. In session 04 the same gap says how much a bound loses."
 
 
 summary = summary_of(__name__)

@@ -34,6 +34,11 @@ def gan_losses(gan_losses):
     )
     fooled_G = losses([0.0], [9.0])[1]
     expect(
+        not close(right_G, -9.0, 1e-3),
+        "A caught forgery (log-odds −9) has the loss −9 for you, and one that fools the detective about 0. "
+        "Who makes this small wants to be caught: look at the sign.",
+    )
+    expect(
         not (fooled_G < -1 or right_G < 0),
         "Your forger's loss gets negative: that is log(1 − D). It is flat where D is near 0; "
         "the lecture takes another one.",
@@ -68,6 +73,7 @@ def gan_losses(gan_losses):
         f"More points, the same opinions: the losses should not change, but yours are {shown((D, G))}.",
     )
     D, G = losses([-200.0], [-200.0])
+    finite((D, G), "For log-odds of −200 your answer")
     expect(
         close((D, G), (200.0, 200.0)),
         f"Log-odds of −200 for a real and a forged sample should cost both players 200, not "
@@ -96,7 +102,9 @@ def duel(duel):
     still = after(0.3, -0.2, 0.5, 1.0, 0)
     same(still, (0.3, -0.2), "After 0 steps nothing has moved; you have {got}, not {expected}.")
     theta, psi = after(0.0, 1.0, 0.5, 0.0, 1)
-    expect(theta < 0.25, "The forger makes ψ·θ small: where ψ = 1, θ has to go down. Yours goes up or stays.")
+    expect(
+        theta < -0.25, "The forger makes ψ·θ small: where ψ = 1, θ has to go down. Yours goes up or stays."
+    )
     theta, psi = after(1.0, 0.0, 0.5, 0.0, 1)
     expect(psi > -0.25, "The detective makes ψ·θ large: where θ = 1, ψ has to go up. Yours goes down.")
     expect(
@@ -156,6 +164,12 @@ def bound(bound):
         return float(answer[0])
 
     plain = nats()  # three times log N(0; 0, 1)
+    expect(
+        not close(plain, 2.756816) or float(nats(x=2 * ones)) > plain,
+        "A perfect point of 3 numbers gets +2.76 nats. But the top of a Gaussian with σ = 1 is only 0.4 "
+        "high: which "
+        "sign has its logarithm?",
+    )
     expect(
         not close(plain, 2.756816),
         "A perfect point of 3 numbers gets +2.76 nats: you have the loss. Asked for is the bound.",
@@ -231,7 +245,7 @@ def bound(bound):
     answer = bound(x, mean, log_s, lambda z: torch.cat([z, -z], 1), 0.5, eps)
     hint = "Two points with codes of one number give you {got}, not {expected}."
     same(answer, torch.tensor([-0.8059, -10.2107]), hint, tolerance=2e-3)
-    return "what comes back, minus what the code costs. Session 04 has the same two parts, 1000 times."
+    return "what comes back, minus what the code costs. Session 04 has one such first part, and many KLs."
 
 
 # (b + t)·e^s; b·s + t; s and t exchanged; the halves exchanged; the net sees b; log-det: e^s, mean, whole
@@ -269,7 +283,7 @@ def coupling(coupling, uncouple):
     same(log_det, torch.zeros(3), "Where nothing is stretched the log-determinant is 0, not {got}.")
     y, log_det = layer(flat(0.0, 5.0))
     expect(
-        not close(y[:, 2:], 6 * x[:, 2:], 1e-3),
+        not close(y[:, 2:], math.exp(5) * x[:, 2:], 1e-3),
         "t = 5 multiplies in your layer. The first half of the network's answer is s, the second t.",
     )
     expect(
@@ -297,10 +311,11 @@ def coupling(coupling, uncouple):
     same(log_det, torch.full((3,), 2 * math.log(2)), "Two numbers doubled: log 4, not {got}.")
     y = layer(flat(math.log(2), 5.0))[0]
     expect(
-        close(y[0, 2:], torch.tensor([11.0, 13.0])),
-        f"s = log 2, t = 5 make 3 into 2·3 + 5 = 11; you have {shown(y[0, 2])}. What comes first, "
-        "stretching or moving?",
+        not close(y[0, 2:], torch.tensor([16.0, 18.0])),
+        "s = log 2, t = 5 make 3 into 2·3 + 5 = 11; you have 16. What comes first, stretching or moving?",
     )
+    hint = "s = log 2, t = 5 make (3, 4) into {expected}; you have {got}. What does your layer do with t?"
+    same(y[0, 2:], torch.tensor([11.0, 13.0]), hint)
     y, log_det = layer(net)
     expect(
         not close(log_det[0], 3.5),
@@ -414,6 +429,13 @@ def cover(cover):
         modes != 2,
         "All 16 samples are nearest to the first centre, but you count the second, too, which is 3 away "
         "(reach 3.5). A sample belongs to only the nearest one.",
+    )
+    modes = of((29, 0, 0), (1, 4, 0))[0]
+    same(
+        modes,
+        1,
+        "One of 30 samples lies on the second centre. A quarter of the fair share of 7.5 is more than one: "
+        "{expected} mode, not {got}.",
     )
     modes, off = of((30, 0, 0), (10, 4, 0), (4, 0, 4.5), (20, 9, 9), reach=0.4)
     same((modes, off), (2, 0.375), "64 samples, 24 of them off, give you {got}, not {expected}.")

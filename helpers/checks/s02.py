@@ -88,6 +88,12 @@ def add_noise(add_noise):
 
 
 def _straight(u):
+    expect(
+        hasattr(u, "dtype"),
+        "Your function hands the curve a plain number. A curve takes a *tensor* of places u: one that is "
+        "made of "
+        "`torch.cos` or `torch.exp` would stop here.",
+    )
     return 2 - u  # starts at 2, on purpose
 
 
@@ -208,9 +214,20 @@ def kl_to_noise(kl_to_noise):
     )
     same(narrow, torch.tensor([0.318147]), "One pixel, signal 0, noise 0.5: {expected}, not {got}.")
 
-    far = kl(torch.full((2, 1, 1, 1), 0.5), [0.5, 0.5], [1.0, 1.0])[:1]
-    expect(not close(far, [0.0625]), "The signal enters with its square, as every factor of a mean does.")
-    same(far, torch.tensor([0.03125]), "One pixel of 0.5, signal 0.5, noise 1: {expected}, not {got}.")
+    grey = torch.full((2, 1, 1, 1), 0.4)
+    far = kl(grey, [0.8, 0.8], [1.0, 1.0])[:1]
+    expect(
+        close(far, kl(grey[:1], [0.8], [1.0])),
+        "What a picture gets changes with the brightness of the pictures beside it: ‖x0‖² belongs to one "
+        "picture.",
+    )
+    expect(not close(far, [0.064]), "The signal enters with its square, as every factor of a mean does.")
+    expect(not close(far, [0.128]), "In ‖x0‖² every value is squared; yours come in without a square.")
+    expect(
+        not close(far, [0.1024]),
+        "The part with ‖x0‖² is twice too large. To how much of the bracket does the ½ belong?",
+    )
+    same(far, torch.tensor([0.0512]), "One pixel of 0.4, signal 0.8, noise 1: {expected}, not {got}.")
     board = torch.tensor([0.5, -0.5, 0.5, -0.5]).view(1, 1, 2, 2)
     expect(
         not close(kl(board, [0.5], [1.0]), [0.0]),
@@ -257,9 +274,21 @@ def first_mistake(first_mistake):
 
     still = [[0.0, 0.0], [0.0, 0.0]]
     bright = [[0.2, 0.0], [1.0, 0.0]]  # the same face, dark and bright
+    pair = [[1.0, 0.0], [-1.0, 0.0]]
+    never = step(pair, still)
+    expect(
+        never != T,
+        f"Without noise no face is ever mistaken. Then the answer should be T + 1 = {T + 1}, not {never}.",
+    )
+    expect(
+        never > T,
+        f"Two faces of one size and no noise (eps = 0), and you find a mistake at t = {never}. Do you draw "
+        "noise "
+        "of your own, or take the smallest for the largest?",
+    )
     t = step(bright, still)
     if t == 1:
-        pushed = step(bright, [[-1.0, 0.0], [0.0, 0.0]])  # the dark one is pushed out of reach
+        pushed = step(bright, [[-5.0, 0.0], [0.0, 0.0]])  # the dark one is pushed out of reach
         expect(
             pushed > T,
             "Without any noise (eps = 0) a bright face is taken for a dark one. What you take off "
@@ -271,16 +300,12 @@ def first_mistake(first_mistake):
             "multiplies into large numbers with everything: what has to be taken off?",
         )
     expect(
-        t != T, f"Without noise no face is ever mistaken. Then the answer should be T + 1 = {T + 1}, not {t}."
-    )
-    expect(
         t > T,
         f"Without any noise (eps = 0) faces are confused from t = {t} on. A face is hidden in x_t as "
         "signal · face: how does this enter the part that is about the size?",
     )
     same(t, T + 1, f"Where no face is ever mistaken the answer should be T + 1 = {T + 1}, not {t}.")
 
-    pair = [[1.0, 0.0], [-1.0, 0.0]]
     second, first = step(pair, [[0.0, 0.0], [0.92, 0.0]]), step(pair, [[-0.92, 0.0], [0.0, 0.0]])
     expect(
         (second, first) != (T + 1, 3), "Noise on the second face is never noticed. Each face has its own eps."
@@ -307,12 +332,19 @@ def first_mistake(first_mistake):
     )
     same(second, 3, "Two faces, and the second is mistaken at t = {expected}; yours is {got}.")
     same(first, 3, "Two faces, and the first is mistaken at t = {expected}; yours is {got}.")
+    last = step(pair, [[0.0, 0.0], [0.3, 0.0]])
+    same(
+        last,
+        T,
+        "Two faces, and the second is mistaken only at the last step, t = T = {expected}; you give {got}. "
+        "Which is the last t that you try?",
+    )
     generator = torch.Generator().manual_seed(0)
     faces = torch.rand(6, 3, 4, 4, generator=generator) * 2 - 1
     eps = torch.randn(6, 3, 4, 4, generator=generator)
     answer = first_mistake(faces, eps, schedules.cosine(100))
     same(answer, 66, "Six random pictures, cosine, T = 100: {expected}, but you have {got}.")
-    return "up to here nothing is lost: whoever adds up all the pixels still knows every face."
+    return "before this step every face is still known, by whoever adds up all the pixels."
 
 
 summary = summary_of(__name__)

@@ -51,6 +51,14 @@ def posterior(posterior):
         not close(first, x_t[:1]),
         "At t = 1 your mean is x_t, but one step before x_1 stands x_0. Have x_0 and x_t changed places?",
     )
+    expect(
+        not close(first, 0.2 * x0[:1]),
+        "At t = 1 your mean is β_1·x_0, not x_0. Is every part divided by 1 − ᾱ_t? Look at the brackets.",
+    )
+    expect(
+        not close(first, 4 * x0[:1]),
+        "At t = 1 your mean is 4·x_0, but it must be x_0. ᾱ_1 is 0.8 here: is your β_1 really 0.2?",
+    )
     same(
         first,
         x0[:1],
@@ -94,7 +102,7 @@ def posterior(posterior):
     same(singles[0][1], torch.zeros(1, 1), "At t = 1 nothing is uncertain: variance 0, not {got}.")
     return (
         "the step back, if one knows x_0: narrower than the step forward, and at t = 1 exact. "
-        "Nothing of the data is in it, so it can be computed for every picture."
+        "Of the data only this one x_0 is in it, so it can be computed for every picture."
     )
 
 
@@ -155,9 +163,15 @@ def expected_x0(expected_x0):
     )
     at_home = ask([[2.0, 0.0]], 0.9, two, thin, [0.9, 0.1])[0, 0].item()
     expect(
-        at_home > 0.9,
+        not close(at_home, -0.797351, 1e-2),
         "x_t lies right beside the Gaussian at 1, yet your guess is drawn to −1. The prior weights "
         "w_k are what one believes before seeing x_t. What does one believe after it?",
+    )
+    expect(
+        at_home > 0.9,
+        "x_t lies right beside the Gaussian at 1, yet your guess is drawn to −1. A short distance must make "
+        "a "
+        "share large: look at the exponent, its sign and what it is divided by.",
     )
     rare = ask([[0.0, 0.0]], 0.5, two, thin, [0.9, 0.1])[0, 0].item()
     expect(
@@ -195,6 +209,15 @@ def expected_x0(expected_x0):
         got,
         torch.tensor([[0.101743, 0.101743]]),
         "Two Gaussians of one centre, s = 0.1 and 2: {expected}, but you have {got}.",
+        1e-3,
+    )
+    same(
+        far,
+        torch.tensor([[1.008384, 0.0]]),
+        "Far away, at x_t = (60, 0), the Gaussian at 1 has the whole share: the guess is {expected}, not "
+        "{got}. "
+        "There all exponentials are 0; a small number in the divisor only hides it. Stay with the "
+        "logarithms.",
         1e-3,
     )
     return (
@@ -322,6 +345,13 @@ def walk_back(walk_back):
     network = Watched()
     walk_back(network, x_T, ABAR[:3], quiet[:3])
     expect(network.seen == [2, 1], "A table with 3 entries has T = 2. Take T from the table.")
+
+    expect(
+        close(walk_back(Watched(), flat, ABAR, quiet), flat),
+        "From 0, with ε = 0 and all z = 0, a walk stays at 0, but yours moves. Do you draw noise of your "
+        "own? "
+        "The noise is handed over: z.",
+    )
 
     def moved(t, row=None, by=1.0):
         """What the end becomes, from zero and with ε = 0, if only z[t] (of one row) is not 0."""

@@ -71,6 +71,13 @@ def gaussian_kl(gaussian_kl):
     )
     expect(not close(got, 8.318147), "You multiply by v2. `a / 2 * v2` is (a/2)·v2: put brackets, (2 * v2).")
     same(got, 0.818147, "Means 2 apart, variances 1 and 4: {expected}, not {got}.")
+    far, zero, one = torch.tensor([[3.0, 4.0], [2.0, 0.0]]), torch.zeros(2, 2), torch.ones(2, 1)
+    same(
+        gaussian_kl(far, one, zero, torch.tensor([[1.0], [4.0]])),
+        torch.tensor([12.5, 1.136294]),
+        "Two rows with v2 = 1 and 4: {expected}, but you have {got}. Each row has its own means and "
+        "variances.",
+    )
     return "the price of a wrong belief, coordinate by coordinate: all of L_T and L_{t−1} is made of it."
 
 
@@ -92,6 +99,10 @@ def vae_elbo(vae_elbo):
         not close(plain, 0.0), "log N(x; …) has a part in front of the square, −½ log(2πb²). It is missing."
     )
     expect(
+        not close(plain, -1.418939) or not close(ask(0, 0, 2, 0.0, 1.0), -2.225792),
+        "Here q = p, so the KL is 0, but yours is ½. Is a term of it missing?",
+    )
+    expect(
         not close(plain, -1.418939),
         "With a = 0 the decoder does not look at z at all, yet the spread s² of z costs you something. "
         "In the lecture a was 1: what is the spread of az?",
@@ -104,6 +115,11 @@ def vae_elbo(vae_elbo):
     same(off, -2.112086, "a = 0, b = 2, x = 2: {expected}, not {got}. The square is divided by 2b².")
     kl = ask(0, 1, 1, 0.0, 1.0)
     expect(not close(kl, -0.418939), "The KL is a price: it goes off, yours comes on top.")
+    expect(
+        not close(kl, -1.918939) or not close(ask(0, 1, 1, 0.0, 2.0), -2.237086),
+        "With a = 0 the decoder does not look at z at all, yet the first part feels m. What is the mean of "
+        "az?",
+    )
     same(kl, -1.418939, "q = N(1, 1) against p = N(0, 1) costs ½ nat: {expected}, you have {got}.")
     narrow = ask(0, 0, 2, 0.0, 1.0)
     expect(
@@ -121,6 +137,11 @@ def vae_elbo(vae_elbo):
     same(spread, -2.918939, "a = 2, x = m = 0, s = b = 1: {expected}, not {got}.")
     best = ask(1.2, 0.96, 0.4472136, 1.0, 0.5)
     same(best, -1.606511, "With q = p(z|x) the ELBO is log p(x) = {expected}; yours is {got}.")
+    same(
+        vae_elbo(*torch.tensor([[1.2, 0.0], [0.96, 0.0], [0.4472136, 1.0]]), 1.0, 0.5),
+        torch.tensor([-1.606511, -2.225791]),
+        "Two x at once: {expected}, but you have {got}. Each x has its own ELBO: no mean over the batch.",
+    )
     return (
         "rebuild, minus the price of being special. At the true p(z|x) it equals log p(x); a diffusion "
         "model has the same bound, with noise for the encoder."
@@ -160,7 +181,12 @@ def step_term(step_term):
     )
     expect(not close(got, 2.222222), "Twice too much: the KL of two Gaussians has a ½ in front.")
     expect(not close(got, 3.703704), "Look at the α below the line: is there a bar over it?")
-    expect(not close(got, 1.428571), "You divide by the small variance β̃_t. Here σ_t² = β_t was asked for.")
+    expect(
+        not close(got, 1.428571),
+        "This is the weight with the small variance β̃_t; σ_t² = β_t was asked for. Or does 1 − ᾱ_{t−1} "
+        "stand "
+        "where 1 − ᾱ_t should? (Both give this number.)",
+    )
     expect(not close(got, 0.740741), "You have left out σ_t² below the line: β² over β leaves one β.")
     expect(not close(got, 1.666667), "You divide by β². The large variance is σ_t² = β_t, not σ_t = β_t.")
     expect(not close(got, 1.0), "Where is 1 − ᾱ_t? Without it the weight does not feel how noisy x_t is.")
@@ -177,7 +203,8 @@ def step_term(step_term):
         "t = 4 alone is right, but a batch with t = 2, 3, 4, 3 gives {got}, not {expected}.",
     )
     return (
-        "the weighted error of the noise is the KL of two Gaussians. Leave the weight out, and it is "
+        "up to a constant, the weighted error of the noise is a KL of Gaussians. Leave the weight out, and "
+        "it is "
         "L_simple, the loss of session 05."
     )
 
@@ -253,7 +280,7 @@ def bits(bits):
     shifted = ask([[0.125, -1.0, 1.0]], mean=0.2, std=0.3, levels=17)[0].item()
     same(shifted, 7.83752, "17 levels, N(0.2, 0.3²): {expected} bits/dim, not {got}.", 1e-2)
     return (
-        "what a file of these pixels would cost. At 256 levels this is L_0, the distortion of DDPM: "
+        "what the pixels cost once x_1 is known. At 256 levels this is L_0, the distortion of DDPM: "
         "1.97 of its 3.75 bits on CIFAR-10."
     )
 

@@ -20,14 +20,14 @@ def attention(attention):
         shape_like(answer, torch.zeros(len(q), len(v[0])))
         return answer
 
-    blind = ask([[0.0, 0, 0, 0]], [[2.0, 0, 0, 0], [0, 0, 0, 0]], [[1.0], [3.0]])
+    blind = ask([[0.0, 0, 0, 0]], [[2.0, 0, 0, 0], [0, 0, 0, 0]], [[1.0], [4.0]])
     expect(
         bool(torch.isfinite(blind).all()),
         "A query of zeros fits all keys alike, with scores 0, and your answer is NaN or infinite. Do you "
         "divide by the sum of the scores? The softmax first makes e^score, which is never 0.",
     )
     expect(
-        not close(blind, [[1.0]]) and not close(blind, [[3.0]]),
+        not close(blind, [[1.0]]) and not close(blind, [[4.0]]),
         "A query of zeros fits both keys alike, yet you read only one of the two values. Soft, not hard: "
         "all values are read, each with its weight.",
     )
@@ -36,11 +36,15 @@ def attention(attention):
         "With scores 0 you read nothing. Scores are not yet weights: weights are positive and add up to 1.",
     )
     expect(
-        not close(blind, [[4.0]]),
+        not close(blind, [[1.25]]) and not close(blind, [[0.625]]),
+        "Your weights add up to less than 1. It is the scores that are divided, before the softmax.",
+    )
+    expect(
+        not close(blind, [[5.0]]),
         "One query, two keys that fit alike, and each value is read with weight 1. Along which axis do the "
         "weights add up to 1? For each query, over all keys.",
     )
-    same(blind, torch.tensor([[2.0]]), "Values 1 and 3, read in equal parts: {expected}, not {got}.")
+    same(blind, torch.tensor([[2.5]]), "Values 1 and 4, read in equal parts: {expected}, not {got}.")
 
     k = [[1.0, 0, 2, 0], [0, 1, 0, 1], [2, 1, 0, 0]]
     ones = ask([[1.0, 2, 0, 1], [0, 0, 3, 1]], k, [[1.0], [1.0], [1.0]])
@@ -129,6 +133,11 @@ def u_net(u_net):
         seen[0][1] != 10, "The top of your stack is what the last stage was *given*. Lay down what it made."
     )
     expect(
+        seen[0][1] != 100.5,
+        "The first skip is what the middle made. Only the first convolution and the stages of `down` lay "
+        "something on the stack.",
+    )
+    expect(
         seen[1][1] != 100,
         "The second stage on the way up gets the same skip as the first. Take it *off* the stack.",
     )
@@ -195,10 +204,20 @@ def training_loss(training_loss):
         f"The largest of 4000 steps is {int(t.max())}, but T = 4. The upper end of randint is not drawn.",
     )
     expect(t.max() == 4, f"There are t up to {int(t.max())}, but the table ends at T = 4: len − 1.")
+    counts = t.bincount()[1:]
+    expect(
+        counts.max() < 1.5 * counts.min(),
+        f"All t must be equally frequent; yours come {shown(counts)} times.",
+    )
     at_3 = x_t[t == 3]
     signal, noise = float(at_3.mean()), float(at_3.std())
+    expect(noise > 0.01, "All your x_t with t = 3 are equal: the noise is missing in them.")
     expect(
-        noise > 0.01 and not (abs(noise - 0.2415) < 0.02 and signal > 0.8),
+        float(at_3.flatten(1).std(1).mean()) > 0.01,
+        "All pixels of a picture get the same noise. ε has the shape of x_0: each pixel has its own.",
+    )
+    expect(
+        not (abs(noise - 0.2415) < 0.02 and signal > 0.8),
         "Your noise is not Gaussian: at t = 3 its standard deviation is "
         f"{noise:.2f}, and its mean is not 0. Which function draws from N(0, 1)?",
     )

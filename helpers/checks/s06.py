@@ -168,7 +168,7 @@ def best_guess(best_guess):
         torch.tensor([[-0.45]]),
         "Another function, with gradient −1 at 0: {expected}, not {got}.",
     )
-    return "Tweedie: the slope of log q at the noisy point is all that one needs to clean it."
+    return "Tweedie: beside a and b, the slope of log q at the noisy point is all that the best guess needs."
 
 
 # max for min; the same factor for all targets (that of x0, or of ε); + 1 outside the fraction; times its own
@@ -224,8 +224,8 @@ def factor(factor):
     )
     expect(
         not close(eps, [0.0625, 1, 8, 32]),
-        "For ε you multiply the wish times its own weight. The loss of ε *has* the weight SNR already: get "
-        "rid of it.",
+        "For ε your factor is the wish *times* the weight of the loss. The loss of ε *has* the weight SNR "
+        "already: get rid of it.",
     )
     same(
         eps,
@@ -265,9 +265,13 @@ def mend(mend):
     shape_like(got, table)
     finite(got)
     expect(
-        float(got[1:].max()) <= 1 and float(got[0]) <= 1 + 1e-6,
+        float(got[0]) <= 1 + 1e-6,
         f"Your ᾱ grows above 1 (it begins with {shown(got[0])}). Entry 0 is the clean picture: it stays 1, "
         "and takes no part in shift and stretch.",
+    )
+    expect(
+        not close(got[1:], [1.025156, 0.620156, 0.2025, 0.012656]),
+        "Your roots are stretched, but not shifted: the last one is still above 0.",
     )
     expect(
         not close(got[1:], [0.81, 0.49, 0.16, 0]),
@@ -298,7 +302,8 @@ def mend(mend):
     )
     expect(
         abs(float(got[-1])) < 1e-6,
-        f"Your table does not end in 0, but in {shown(got[-1])}. First the shift, then the stretch.",
+        f"Your table does not end in 0, but in {shown(got[-1])}. The shift takes the last *root* "
+        "away, and it comes before the stretch.",
     )
     expect(close(got[0], 1.0), f"Entry 0 is the clean picture, ᾱ = 1; yours is {shown(got[0])}.")
     same(
@@ -311,7 +316,7 @@ def mend(mend):
         torch.tensor([1.0, 0.64, 0.0]),
         "With T = 2 the table 1, 0.64, 0.04 becomes {expected}, but yours is {got}.",
     )
-    return "the last step is pure noise now, as the sampler always believed; only ε must not be asked there."
+    return "the last step is pure noise now, as the sampler believed. Ask for no ε and no score there."
 
 
 summary = summary_of(__name__)

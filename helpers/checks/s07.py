@@ -48,8 +48,8 @@ def condition(condition):
     )
     expect(
         not bool((unknown[0] == -2).all()),
-        "In the hole of y stands the same ε as in x_t. Then the network reads the answer there, and learns "
-        "nothing else. y has a noise of its own: `fog`.",
+        "In the hole of y stands `eps`, which belongs to x_t. If both have it, the network reads the answer "
+        "there, and learns nothing else. y has a noise of its own: `fog`.",
     )
     expect(
         not bool((unknown[0] == 0).all()),
@@ -214,7 +214,7 @@ def way_up(way_up):
         "x_s is multiplied by c, so its *variance* is multiplied by c². Is it c in your d?",
     )
     same(added, 0.866025, "x_s = 0, z = 1, ᾱ_s = 0.64, ᾱ_t = 0.16: {expected}, but you have {got}.")
-    same(ask(1.0, 1.0, 0.5, 0.5), 1.0, "No way at all, ᾱ_t = ᾱ_s: x_s should stay {expected}, not {got}.")
+    same(ask(1.0, 2.0, 0.5, 0.32), 2.0, "x_s = 1, z = 2, ᾱ_s = 0.5, ᾱ_t = 0.32: {expected}, not {got}.")
     same(ask(1.0, 1.0, 1.0, 0.36), 1.4, "From the clean picture, ᾱ_s = 1, ᾱ_t = 0.36: {expected}, not {got}.")
     return "one jump up, of any length, and the noise is exactly that of step t."
 
@@ -250,9 +250,13 @@ def psnr(psnr):
         f"{shown(got)} dB: you divide by too few. How many values are in the hole, in three colours?",
     )
     expect(
-        not close(got, 46.0517), "46.05 is ten times the *natural* logarithm. Decibel take that of base 10."
+        not close(got, 46.0517),
+        "46.05 is ten times the *natural* logarithm. Decibels are counted with base 10.",
     )
-    expect(not close(got, 2.0), "2 is the logarithm itself. A decibel is a tenth of it: where is the 10?")
+    expect(
+        not close(got, 2.0),
+        "2 is the logarithm itself, the number of bels. One bel is ten decibels: where is the 10?",
+    )
     expect(not close(got, 40.0), "40: a factor of 20 belongs to amplitudes; the squared error takes 10.")
     expect(
         not close(got, 13.0103),
@@ -355,7 +359,9 @@ def posterior_mean(posterior_mean):
         "Known pixels should stay as they are in y, noise and all: (41, −1, 0.5); yours are "
         f"{shown(far[:3])}.",
     )
-    return "the mean of all pictures that are possible: the best PSNR there is, and a blur."
+    return (
+        "the mean of all possible pictures: on average no answer has a smaller squared error. It is a blur."
+    )
 
 
 summary = summary_of(__name__)

@@ -392,7 +392,9 @@ def diversity(diversity):
     )
     alike = diversity(fills[:1].expand(3, -1, -1, -1, -1).contiguous())
     same(alike, 0.0, "Three equal answers: {expected}, not {got}.")
-    return "how far the answers for one picture lie from each other; 0 for a model that always says the same."
+    return (
+        "how far the answers for one picture scatter around their mean; 0 for one that always says the same."
+    )
 
 
 summary = summary_of(__name__)

@@ -263,6 +263,11 @@ def fuse(means, stds):
     weights = stds**2
     return (weights * means).sum() / weights.sum(), (1 / stds**2).sum() ** -0.5
 
+# %% tags=["wrong:fuse"] expect="your mean is right, but your ±"
+def fuse(means, stds):
+    precisions = 1 / stds**2
+    return (precisions * means).sum() / precisions.sum(), stds.mean() / len(stds) ** 0.5
+
 # %% [markdown]
 # ## 4 · Bayes: the best guess about the past
 #
@@ -322,7 +327,7 @@ def best_guess(x_t, a, b, m, s):
     gain = a * s / (a**2 * s + b**2)
     return m + gain * (x_t - a * m), (1 / s**2 + a**2 / b**2) ** -0.5
 
-# %% tags=["wrong:best_guess"] expect="Is yours a variance?"
+# %% tags=["wrong:best_guess"] expect="or a precision?"
 def best_guess(x_t, a, b, m, s):
     gain = a * s**2 / (a**2 * s**2 + b**2)
     return m + gain * (x_t - a * m), 1 / (1 / s**2 + a**2 / b**2)
@@ -521,8 +526,7 @@ if check.jensen_gap.passed:
 # <details><summary>Answer to the prediction</summary>
 #
 # About 16. For large $k$ the gap is near $\mathrm{Var}[X]/(2k\,\mathbb E[X]^2)$, here
-# $0.86/k$: each doubling halves it. Session 04 builds a bound on a likelihood from exactly such
-# averages.
+# $0.86/k$: each doubling halves it. Session 04 builds a bound on a likelihood from Jensen's inequality; there $k = 1$, and the gap gets small in another way: by a better model.
 #
 # </details>
 

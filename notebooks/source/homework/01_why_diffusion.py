@@ -35,7 +35,7 @@ from torch.distributions import Normal, kl_divergence
 # - the detective's: the mean of $-\log D$ over the real samples **plus** the mean of $-\log(1-D)$ over the forged ones;
 # - the forger's, in the form that is used in practice: the mean of $-\log D$ over its forgeries.
 #
-# Log-odds of 200 happen. Then $\log D$ must neither become infinite nor be cut off: a real sample with log-odds −200 costs 200. Which function of PyTorch did the lecture use?
+# Log-odds of ±200 happen. Then neither $\log D$ nor $\log(1-D)$ may become infinite or be cut off: a real sample with log-odds −200 costs 200. Which function of PyTorch did the lecture use?
 #
 # *Lecture: section 2.*
 
@@ -133,6 +133,11 @@ def gan_losses(real, fake):
 def gan_losses(real, fake):
     softplus = torch.nn.functional.softplus
     return softplus(-fake).mean(), softplus(-real).mean() + softplus(fake).mean()
+
+# %% tags=["wrong:gan_losses"] expect="look at the sign"
+def gan_losses(real, fake):
+    log = torch.nn.functional.logsigmoid
+    return -(log(real).mean() + log(-fake).mean()), log(fake).mean()
 
 # %% [markdown]
 # ## 2 · The circle
@@ -454,7 +459,7 @@ def coupling(x, net):
 def coupling(x, net):
     a, b = x.chunk(2, dim=1)
     t, s = net(a).chunk(2, dim=1)
-    return torch.cat([a, b * (1 + s) + t], dim=1), t.sum(1)
+    return torch.cat([a, b * s.exp() + t], dim=1), s.sum(1)
 
 # %% tags=["wrong:coupling"] expect="To move is not to stretch"
 def coupling(x, net):
@@ -521,6 +526,12 @@ def uncouple(y, net):
     a, moved = y.chunk(2, dim=1)
     s, t = net(moved).chunk(2, dim=1)
     return torch.cat([a, (moved - t) * (-s).exp()], dim=1)
+
+# %% tags=["wrong:coupling"] expect="What does your layer do with t?"
+def coupling(x, net):
+    a, b = x.chunk(2, dim=1)
+    s, t = net(a).chunk(2, dim=1)
+    return torch.cat([a, b * s.exp() - t], dim=1), s.sum(1)
 
 # %% [markdown]
 # Two of *your* layers, with fixed networks, make a disc of noise into something else. The colour is the direction in the noise: nothing is torn. Change the 1.5: the folds get finer, but does the sheet ever tear?

@@ -8,8 +8,8 @@
 #
 # {{badge}}
 #
-# You write the four tools of the forward process: the jump, a schedule of your own, the distance to pure noise, and the search for the step at
-# which a face is really lost.
+# You write the four tools of the forward process: the jump, a schedule of your own, the distance to pure noise, and the search for the first step at
+# which a face is mistaken for another.
 #
 # **Time:** about 60 minutes. Nothing here needs a graphics card.
 #
@@ -235,6 +235,15 @@ def table_from_curve(curve, T):
     f = curve(torch.linspace(0, 1, T + 1))
     return (f / f[0]).clamp(min=1 - 0.999)
 
+# %% tags=["wrong:table_from_curve"] expect="a plain number"
+def table_from_curve(curve, T):
+    abar = [1.0]
+    for t in range(1, T + 1):
+        beta = min(1 - curve(t / T) / curve((t - 1) / T), 0.999)
+        abar.append(abar[-1] * (1 - beta))
+    abar = torch.tensor(abar, dtype=torch.float64)
+    return abar.sqrt(), (1 - abar).sqrt()
+
 # %% [markdown]
 # Look at it. Your function with three curves: the cosine of Improved DDPM, a straight line, and one of your own. Change `mine`.
 
@@ -269,9 +278,9 @@ if check.table_from_curve.passed:
 #
 # Write `kl_to_noise` for a whole batch, and for every path: each picture has its own `signal` and `noise`, and their squares need not add up to 1.
 #
-# $$\mathrm{KL} = \tfrac12\Big(\text{signal}^2\,\|x_0\|^2 + D\,\big(\text{noise}^2 - 1 - \log\text{noise}^2\big)\Big)$$
+# $$\mathrm{KL}\big(q(x_t\mid x_0)\,\|\,\mathcal N(0,I)\big) = \tfrac12\Big(\text{signal}^2\,\|x_0\|^2 + D\,\big(\text{noise}^2 - 1 - \log\text{noise}^2\big)\Big)$$
 #
-# One number in nats comes out for each picture.
+# One number in nats comes out for each picture. $D$ counts the numbers of one picture, $\|x_0\|^2$ is the sum of their squares.
 #
 # *Lecture: section 5. There it was written for one picture.*
 
@@ -582,6 +591,17 @@ def first_mistake(faces, eps, table):
             return t
     return table.steps + 1
 
+# %% tags=["wrong:first_mistake"] expect="the last t that you try"
+def first_mistake(faces, eps, table):
+    flat, truth = faces.flatten(1), torch.arange(len(faces))
+    for t in range(1, table.steps):
+        signal, noise = table.signal[t].float(), table.noise[t].float()
+        x_t = (signal * faces + noise * eps).flatten(1)
+        score = x_t @ flat.T - 0.5 * signal * flat.square().sum(1)
+        if (score.argmax(1) != truth).any():
+            return t
+    return table.steps + 1
+
 # %% [markdown]
 # Now the experiment: 32 drawn faces of three sizes, the cosine table with $T = 200$, the mean over ten noises. **Predict:** at twice the side, does the first mistake come
 # earlier, later, or at the same step? And with a table that is shifted by $-2\ln 2$ for each doubling?
@@ -613,7 +633,7 @@ if check.first_mistake.passed:
 
 # %% [markdown] tags=["solution-only"]
 # **For the lecturer.** In exercise 4, with the same noise at every step, a face that is mistaken once stays mistaken at every larger $t$: face $k$ beats the true face $j$ exactly when
-# $\text{noise}_t/\text{signal}_t > \|f_j-f_k\|^2 / 2\langle\varepsilon, f_k-f_j\rangle$, and the left side only grows. So one may halve the interval instead of walking.
+# $\text{noise}_t/\text{signal}_t > \|f_j-f_k\|^2 / 2\langle\varepsilon, f_k-f_j\rangle$, if $\langle\varepsilon, f_k-f_j\rangle>0$, and never otherwise; and the left side only grows. So one may halve the interval instead of walking.
 
 # %% [markdown]
 # ## Where you stand

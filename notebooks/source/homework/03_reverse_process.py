@@ -13,7 +13,7 @@
 #
 # **Time:** about 75 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 03, sections 3 to 5.
+# **Before:** lecture 03, sections 3 to 5, and of section 8 the score.
 
 # %% tags=["setup"]
 from helpers import course
@@ -171,6 +171,24 @@ def posterior(x0, x_t, t, alphas_cumprod):
     mean = (s.sqrt() * beta * x0 + alpha.sqrt() * (1 - s) * x_t) / (1 - a)
     return mean, 1 - s
 
+# %% tags=["wrong:posterior"] expect="Look at the brackets"
+def posterior(x0, x_t, t, alphas_cumprod):
+    abar_t = alphas_cumprod[t][:, None]
+    abar_s = alphas_cumprod[t - 1][:, None]
+    alpha = abar_t / abar_s
+    beta = 1 - alpha
+    mean = abar_s.sqrt() * beta * x0 + alpha.sqrt() * (1 - abar_s) * x_t / (1 - abar_t)
+    return mean, (1 - abar_s) / (1 - abar_t) * beta
+
+# %% tags=["wrong:posterior"] expect="is your β_1 really"
+def posterior(x0, x_t, t, alphas_cumprod):
+    abar_t = alphas_cumprod[t][:, None]
+    abar_s = alphas_cumprod[t - 1][:, None]
+    alpha = abar_t / abar_s
+    from_x0 = abar_s.sqrt() * alpha / (1 - abar_t)
+    from_xt = alpha.sqrt() * (1 - abar_s) / (1 - abar_t)
+    return from_x0 * x0 + from_xt * x_t, (1 - abar_s) / (1 - abar_t) * (1 - alpha)
+
 # %% [markdown]
 # ## 2 · The best guess of $x_0$
 #
@@ -181,7 +199,7 @@ def posterior(x0, x_t, t, alphas_cumprod):
 # $$r_k = \frac{w_k\,\mathcal N(x_t;\sqrt{\bar\alpha_t}\,\mu_k, v_k I)}{\sum_j w_j\,\mathcal N(x_t;\sqrt{\bar\alpha_t}\,\mu_j, v_j I)},\qquad
 # \mathbb E[x_0\mid x_t] = \sum_k r_k\Big(\mu_k + \frac{\sqrt{\bar\alpha_t}\,s_k^2}{v_k}(x_t-\sqrt{\bar\alpha_t}\,\mu_k)\Big)$$
 #
-# In the lecture all weights and all widths were equal and cancelled in $r_k$. Here they stay. In the plane the density is
+# In the lecture all weights and all widths were equal, so the weights and the factors before the exponentials cancelled in $r_k$. Here they stay. In the plane the density is
 # $\mathcal N(x; m, vI) = \frac{1}{2\pi v}\,e^{-\|x-m\|^2/2v}$. Far away all exponentials become 0 in the computer, so work with logarithms (the one of a product is a sum): `torch.softmax(logs, dim)` makes the exponentials and divides by
 # their sum, without ever computing 0/0. (`abar` is a plain number here, so write `abar**0.5`, not `abar.sqrt()`.)
 #
@@ -308,6 +326,24 @@ def expected_x0(x_t, abar, means, stds, weights):
     offset = x_t[:, None] - abar**0.5 * means
     hills = weights / v * torch.exp(-offset.square().sum(-1) / (2 * v))
     share = hills / hills.sum(1, keepdim=True)
+    guess = means + (abar**0.5 * stds**2 / v)[:, None] * offset
+    return (share[:, :, None] * guess).sum(1)
+
+# %% tags=["wrong:expected_x0"] expect="only hides it"
+def expected_x0(x_t, abar, means, stds, weights):
+    v = abar * stds**2 + 1 - abar
+    offset = x_t[:, None] - abar**0.5 * means
+    hills = weights / v * torch.exp(-offset.square().sum(-1) / (2 * v))
+    share = hills / (hills.sum(1, keepdim=True) + 1e-12)
+    guess = means + (abar**0.5 * stds**2 / v)[:, None] * offset
+    return (share[:, :, None] * guess).sum(1)
+
+# %% tags=["wrong:expected_x0"] expect="look at the exponent"
+def expected_x0(x_t, abar, means, stds, weights):
+    v = abar * stds**2 + 1 - abar
+    offset = x_t[:, None] - abar**0.5 * means
+    logs = weights.log() - v.log() + offset.square().sum(-1) / (2 * v)
+    share = torch.softmax(logs, dim=1)
     guess = means + (abar**0.5 * stds**2 / v)[:, None] * offset
     return (share[:, :, None] * guess).sum(1)
 
@@ -629,6 +665,19 @@ def walk_back(predict_eps, x_T, alphas_cumprod, z):
         x = x + ((1 - s) / (1 - a) * (1 - a / s)).sqrt() * z[t]
     return x
 
+# %% tags=["wrong:walk_back"] expect="noise of your own"
+def walk_back(predict_eps, x_T, alphas_cumprod, z):
+    x = x_T
+    for t in range(len(alphas_cumprod) - 1, 0, -1):
+        abar_t, abar_s = alphas_cumprod[t], alphas_cumprod[t - 1]
+        alpha = abar_t / abar_s
+        beta = 1 - alpha
+        eps = predict_eps(x, torch.full((len(x),), t))
+        x = (x - beta / (1 - abar_t).sqrt() * eps) / alpha.sqrt()
+        if t > 1:
+            x = x + ((1 - abar_s) / (1 - abar_t) * beta).sqrt() * torch.randn_like(x)
+    return x
+
 # %% [markdown]
 # ## Your walk, on eight Gaussians
 #
@@ -677,13 +726,13 @@ if check.expected_x0.passed and check.walk_back.passed:
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# With 1000 steps half of the points end at the heavy one, as they should (49 %), and the width is nearly right (0.095 for 0.1). With 50 steps none is off, but the clouds are *too narrow*: $\tilde\beta_t$ is smaller than the true variance of a
-# large step. With 10 steps one point in five lies *between* two Gaussians: the true step has two hills there, and a Gaussian step has one. With 3 steps nearly all are wrong.
+# With 1000 steps half of the points end at the heavy one, as they should (49 %), and the width is nearly right (0.095 for 0.1). With 50 steps hardly any point is off (10 of 2000, as with 1000 steps), but the clouds are *too narrow*: $\tilde\beta_t$ is smaller than the true variance of a
+# large step. With 10 steps one point in five lies *between* two Gaussians: the true step has two hills there, and a Gaussian step has one. With 3 steps five of six are off.
 #
 # </details>
 
 # %% [markdown] tags=["solution-only"]
-# **For the lecturer.** Exercises 1 and 3 give the same mean; the second answer of exercise 3 shows how. In exercise 2 the most frequent mistakes are $v$ without $s^2$ and $1/\sqrt{v}$ for $1/v$.
+# **For the lecturer.** Exercises 1 and 3 give the same mean: put $x_0 = (x_t-\sqrt{1-\bar\alpha_t}\,\varepsilon)/\sqrt{\bar\alpha_t}$ into exercise 1. In exercise 2 expect $v$ without $s^2$ and $1/\sqrt{v}$ for $1/v$.
 
 # %% [markdown]
 # ## Where you stand

@@ -100,6 +100,10 @@ def attention(q, k, v):
 def attention(q, k, v):
     return (q @ q.T / q.shape[1] ** 0.5).sum(1, keepdim=True).expand(-1, len(k)).softmax(1) @ v
 
+# %% tags=["wrong:attention"] expect="add up to less than 1"
+def attention(q, k, v):
+    return (q @ k.T).softmax(dim=1) / k.shape[1] ** 0.5 @ v
+
 # %% [markdown]
 # ## 2 · The walk through a U-Net
 #
@@ -234,6 +238,18 @@ def u_net(x, down, middle, up):
     x = middle(x)
     for takes_skip, stage in up:
         x = stage(torch.cat([x, skips.pop()], 1) if takes_skip else x)
+    return x
+
+# %% tags=["wrong:u_net"] expect="what the middle made"
+def u_net(x, down, middle, up):
+    stack = [x]
+    for stage in [*down, middle]:
+        x = stage(x)
+        stack.append(x)
+    for takes_skip, stage in up:
+        if takes_skip:
+            x = torch.cat([x, stack.pop()], dim=1)
+        x = stage(x)
     return x
 
 # %% [markdown]
@@ -394,6 +410,30 @@ def training_loss(network, x0, alphas_cumprod):
     x_t = a.sqrt() * x0 + (1 - a).sqrt() * eps
     return (eps - network(x_t, t / len(alphas_cumprod))).square().mean()
 
+# %% tags=["wrong:training_loss"] expect="each pixel has its own"
+def training_loss(network, x0, alphas_cumprod):
+    t = torch.randint(1, len(alphas_cumprod), (len(x0),))
+    eps = torch.randn(len(x0), 1, 1, 1)
+    abar = alphas_cumprod[t].view(-1, 1, 1, 1)
+    guess = network(abar.sqrt() * x0 + (1 - abar).sqrt() * eps, t)
+    return (eps - guess).square().mean()
+
+# %% tags=["wrong:training_loss"] expect="equally frequent"
+def training_loss(network, x0, alphas_cumprod):
+    T = len(alphas_cumprod) - 1
+    t = (torch.rand(len(x0)) * (T - 1) + 1).round().long()
+    eps = torch.randn_like(x0)
+    abar = alphas_cumprod[t].view(-1, 1, 1, 1)
+    guess = network(abar.sqrt() * x0 + (1 - abar).sqrt() * eps, t)
+    return (eps - guess).square().mean()
+
+# %% tags=["wrong:training_loss"] expect="the noise is missing"
+def training_loss(network, x0, alphas_cumprod):
+    t = torch.randint(1, len(alphas_cumprod), (len(x0),))
+    eps = torch.randn_like(x0)
+    guess = network(alphas_cumprod[t].sqrt().view(-1, 1, 1, 1) * x0, t)
+    return (eps - guess).square().mean()
+
 # %% [markdown]
 # ## 4 · Precision and recall
 #
@@ -553,7 +593,7 @@ if check.precision_recall.passed:
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# A is the floor, 0.68 and 0.68: with 300 points in 64 dimensions even real digits miss a third of the balls.
+# A is the floor, 0.68 and 0.68: with 300 points in 64 dimensions a third of the real digits lie in no ball of other real digits.
 #
 # B keeps its precision (0.66) and loses half of its recall (0.37): what it draws is right, but digits are missing.
 #
@@ -564,7 +604,7 @@ if check.precision_recall.passed:
 # </details>
 
 # %% [markdown] tags=["solution-only"]
-# **For the lecturer.** Exercise 2 fails most often by forgetting the first picture on the stack (`pop from empty list`), exercise 3 by one $t$ for the whole batch, exercise 4 by counting the point itself.
+# **For the lecturer.** Mistakes to expect: in exercise 2 the first picture is not on the stack (`pop from empty list`), in exercise 3 one $t$ for the whole batch, in exercise 4 the point itself counted.
 
 # %% [markdown]
 # ## Where you stand

@@ -345,7 +345,7 @@ def factor(snr, gamma, target):
     own = {"x0": snr, "eps": torch.ones_like(snr), "v": snr + 1}[target]
     return snr.clamp(max=gamma) / own
 
-# %% tags=["wrong:factor"] expect="times its own weight"
+# %% tags=["wrong:factor"] expect="the weight of the loss. The loss of ε"
 def factor(snr, gamma, target):
     own = {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[target]
     return snr.clamp(max=gamma) * own
@@ -469,10 +469,16 @@ def mend(alphas_cumprod):
     new = (root - root[-1]) * root[1] / (root[1] - root[-1])
     return new**2
 
+# %% tags=["wrong:mend"] expect="stretched, but not shifted"
+def mend(alphas_cumprod):
+    root = alphas_cumprod[1:].sqrt()
+    root = root * root[0] / (root[0] - root[-1])
+    return torch.cat([alphas_cumprod[:1], root**2])
+
 # %% [markdown]
 # ## A small mistake in four languages
 #
-# The face model answers with $v$. With *your* `convert` we translate its answer into each language, add the **same** small mistake to every pixel (noise of standard deviation 0.1), translate back, and look at the guess of $x_0$.
+# The face model answers with $v$. With *your* `convert` we translate its answer into each language, add the **same** small mistake in all four (one picture of noise, standard deviation 0.1), translate back, and look at the guess of $x_0$.
 #
 # **Predict.** At $t = 30$, nearly clean: which of the four guesses suffers most? And at $t=900$? (The table of lecture 06, section 4, says how the mistake is multiplied.)
 

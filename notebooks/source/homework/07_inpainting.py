@@ -8,7 +8,7 @@
 #
 # {{badge}}
 #
-# You write what a Palette model sees and what it pays for, RePaint's way up, and PSNR. At the end you know the *perfect* answer to a hole, in a small world of digits where it can be computed, and see why it is a blur.
+# You write what a Palette model sees and what it pays for, RePaint's way up, and PSNR. At the end you know the answer with the smallest squared error, in a small world of digits where it can be computed, and see why it is a blur.
 #
 # **Time:** about 70 minutes. Nothing here needs a graphics card.
 #
@@ -243,7 +243,7 @@ def hole_loss(guess, target, hole):
 #
 # Find $c$ from the factors of $x_0$ on both sides. Then $d$: the noise in $c\,x_s$ has the variance $c^2(1-\bar\alpha_s)$, and the variances must add up to $1-\bar\alpha_t$. Then write it.
 #
-# *Lecture: section 3, `repaint_by_hand`, the line "up"; recall question 3.* There the tables `signal` and `noise` hold $\sqrt{\bar\alpha}$ and $\sqrt{1-\bar\alpha}$; here you get $\bar\alpha$ itself, as plain numbers, so take roots with `** 0.5` (`torch.sqrt` wants tensors).
+# *Lecture: section 3, `repaint_by_hand`, the line "up"; recall question 3.* There the letters are exchanged (that line goes up from step `t` to step `s`, you go from $s$ up to $t$), and the tables `signal` and `noise` hold $\sqrt{\bar\alpha}$ and $\sqrt{1-\bar\alpha}$; here you get $\bar\alpha$ itself, as plain numbers, so take roots with `** 0.5` (`torch.sqrt` wants tensors).
 
 # %% tags=["answer:way_up"]
 def way_up(x_s, z, abar_s, abar_t):
@@ -324,7 +324,7 @@ def way_up(x_s, z, abar_s, abar_t):
 
 # %% tags=["answer:psnr"]
 def psnr(answer, truth, hole):
-    """answer, truth (3, H, W), hole (H, W). Returns a number of decibel."""
+    """answer, truth (3, H, W), hole (H, W). Returns one number, in decibels."""
     # <solution>
     error = (answer - truth)[:, hole].square().mean()
     return 10 * torch.log10(4 / error)

@@ -8,11 +8,11 @@
 #
 # {{badge}}
 #
-# You write the loss of a conditional model, its first guess, a correction that makes answers agree with what is known, what the second stage of a cascade sees, and a number for diversity. At the end you try three of them on faces.
+# You write the loss of a conditional model, its first guess, a correction that makes answers agree with what is known, what the second stage of a cascade sees, and a number for diversity. At the end you try two of them on faces.
 #
 # **Time:** about 70 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 08, sections 1, 3, 4, 6 and 8.
+# **Before:** lecture 08, sections 1, 3, 4, 5, 6 and 8.
 
 # %% tags=["setup"]
 from helpers import course
@@ -451,7 +451,7 @@ def stage_two_sees(small, z, abar):
 # %% [markdown]
 # ## 5 · Counting diversity
 #
-# `fills` holds $K$ answers for each of $B$ pictures. How far do the answers for *one* picture lie from each other?
+# `fills` holds $K$ answers for each of $B$ pictures. How far do the answers for *one* picture scatter around their mean?
 #
 # 1. for each value (a pixel's colour) the variance among the $K$ answers, with $K-1$ below, because the mean is taken from the same $K$;
 # 2. the mean of these variances over a picture, and its root: one number for a picture;
@@ -561,8 +561,12 @@ if check.diversity.passed and check.agree.passed:
     print(f"PSNR {psnr(one, faces).mean():.2f} dB before,",
           f"{psnr(better, faces).mean():.2f} dB after")
 
-# %% [markdown] tags=["solution-only"]
+# %% [markdown]
+# <details><summary>Answer to the prediction</summary>
+#
 # Colours are more open than details: the diversity of the coloured pictures is clearly larger. And `agree` must make the squared error smaller: the answer's error is a part that changes the squares' means and a part inside the squares, the two are at right angles, and the first becomes 0. How much it helps depends on how far off the model was: here about 3 dB, which is half of the squared error (n = 8 faces, 15 calls).
+#
+# </details>
 
 # %%
 check.summary()
