@@ -138,16 +138,25 @@ def score(parts: list[dict], reference: Moments) -> dict:
 def compare(some: Tensor, other: Tensor, real: Tensor, reference: Moments) -> dict:
     """(FD − floor) of `some` over that of `other`, features (n, F) that began at the same noise."""
     n = min(len(some), len(other), len(real))
-    floor, width = frechet_distance(real[:n], reference), some.shape[1]
+    width = some.shape[1]
 
-    def ratio(both):
-        fds = [frechet_distance(both[:, half], reference) for half in (slice(width), slice(width, None))]
-        return (fds[0] - floor) / (fds[1] - floor)
+    def excess(both, real):
+        halves = both[:, :width], both[:, width:]
+        floor = frechet_distance(real, reference)
+        return [frechet_distance(half, reference) - floor for half in halves]
 
-    both = torch.cat([some[:n], other[:n]], 1)  # drawn again together, as they began together
-    low, high = bootstrap(ratio, both, repeats=REPEATS)
+    def ratio(both, real):
+        mine, others = excess(both, real)
+        return mine / others
+
+    # The two are drawn again together, as they began together; the floor is a random number, too.
+    both, real = torch.cat([some[:n], other[:n]], 1), real[:n]
+    low, high = bootstrap(ratio, both, real, repeats=REPEATS)
     verdict = "as good" if high <= WITHIN else "worse" if low > WITHIN else "open"
-    return dict(n=n, floor=floor, ratio=ratio(both), interval=(low, high), verdict=verdict)
+    if excess(both, real)[1] <= 0:  # the longest row does not rise above the floor: no ratio to speak of
+        verdict = "open"
+    floor = frechet_distance(real, reference)
+    return dict(n=n, floor=floor, ratio=ratio(both, real), interval=(low, high), verdict=verdict)
 
 
 def main() -> None:
@@ -247,8 +256,9 @@ def write(file: Path, results: dict, rows: dict, changed: set, reference: Moment
 
 def claims(rows: dict, real: Tensor, reference: Moments, old: list) -> list:
     """DDIM (η = 0) and 2M in few steps beside the longest rows: η = 0 and σ̂."""
-    kept = {(c["steps"], c["kind"], c["beside"]): c for c in old}
     longest = {kind: max((s for s, k in rows if k == kind), default=0) for kind in ("0", "σ̂")}
+    shorter = {key(s, k) for s, k in rows if s < longest.get(k, 0)}  # rows of no use beside a longer one
+    kept = {(c["steps"], c["kind"], c["beside"]): c for c in old if c["beside"] not in shorter}
     for kind, most in longest.items():
         for steps, mine in sorted(rows):
             if mine not in ("0", "2M") or steps >= most or most < 100:

@@ -70,6 +70,28 @@ def test_a_ratio_by_hand_and_its_verdicts():
     assert same["interval"] == pytest.approx((1, 1)) and same["verdict"] == "as good"
 
 
+def test_the_floor_is_drawn_again_too_and_who_does_not_rise_above_it_bears_no_ratio():
+    reference, real = cloud(20_000, 0.0, 0), cloud(500, 0.0, 1)
+    far, near = (torch.tensor([[shift, 0.0, 0.0, 0.0]]).repeat(500, 1) for shift in (2.0, 1.0))
+    found = ddim.compare(far, near, real, reference)  # every draw of these is the same: FD 4 + 4 and 1 + 4
+    assert found["ratio"] == pytest.approx(8 / 5, rel=0.02)
+    assert 1e-3 < found["interval"][1] - found["interval"][0] < 0.1
+    below = ddim.compare(far, real + 0, cloud(500, 0.5, 4), reference)  # the "longest" is better than real
+    assert below["ratio"] < 0 and below["verdict"] == "open"
+
+
+def test_claims_beside_a_row_that_is_no_longer_the_longest_go():
+    reference, real = cloud(3000, 0.0, 0), cloud(200, 0.0, 1)
+    part = [dict(features=cloud(100, 0.4, 2))]
+    old = [dict(steps=10, kind="0", beside=beside, n=100) for beside in ("100, 0", "250, 0", "100, σ̂")]
+    rows = {(10, "0"): part, (100, "0"): part, (250, "0"): part}
+    kept = ddim.claims(rows, real, reference, old)
+    assert {(c["steps"], c["beside"]) for c in kept} == {(10, "250, 0"), (100, "250, 0"), (10, "100, σ̂")}
+    assert (
+        len(ddim.claims({(10, "0"): part}, real, reference, old)) == 3
+    )  # a run of few rows throws none away
+
+
 def test_the_file_grows_row_by_row_and_keeps_the_larger_n(tmp_path):
     reference, real = cloud(3000, 0.0, 0), cloud(200, 0.0, 1)
 
