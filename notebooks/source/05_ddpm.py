@@ -501,7 +501,6 @@ print(f"MyUNet = helpers.unet.UNet, {count_parameters(mine):,} weights")
 # %% [markdown]
 # Now the face model, the same with three levels. Two things are new. It first folds each 2×2 pixels into channels (64×64×3 → 32×32×12), which loses nothing and makes the convolutions after it about four times cheaper. And it has a table for *wishes* such as "with glasses" (session 00), which we leave open here.
 #
-#
 # We let a picture pass and write down what comes out of every block:
 
 # %%

@@ -767,8 +767,6 @@ plt.show()
 #
 # But the right end is hidden by the clipping, and at the left end $\varepsilon$ is the better one. So look at the middle, too: from $t=200$ to $800$ its error is 1.3 to 1.6 times as large (right). It looks small, but here the digit is decided, and clipping does not mend it. (Section 6 agrees: $v$ has no bad end, the same middle, and an FD near that of $\varepsilon$.)
 #
-#
-#
 # So **without** the clipping the $\varepsilon$-network should be unable to draw with this table:
 
 # %%
