@@ -152,11 +152,12 @@ def compare(some: Tensor, other: Tensor, real: Tensor, reference: Moments) -> di
     # The two are drawn again together, as they began together; the floor is a random number, too.
     both, real = torch.cat([some[:n], other[:n]], 1), real[:n]
     low, high = bootstrap(ratio, both, real, repeats=REPEATS)
+    mine, others = excess(both, real)
     verdict = "as good" if high <= WITHIN else "worse" if low > WITHIN else "open"
-    if excess(both, real)[1] <= 0:  # the longest row does not rise above the floor: no ratio to speak of
+    if others <= 0:  # the longest row does not rise above the floor: no ratio to speak of
         verdict = "open"
     floor = frechet_distance(real, reference)
-    return dict(n=n, floor=floor, ratio=ratio(both, real), interval=(low, high), verdict=verdict)
+    return dict(n=n, floor=floor, ratio=mine / others, interval=(low, high), verdict=verdict)
 
 
 def main() -> None:

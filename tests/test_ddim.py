@@ -87,9 +87,8 @@ def test_claims_beside_a_row_that_is_no_longer_the_longest_go():
     rows = {(10, "0"): part, (100, "0"): part, (250, "0"): part}
     kept = ddim.claims(rows, real, reference, old)
     assert {(c["steps"], c["beside"]) for c in kept} == {(10, "250, 0"), (100, "250, 0"), (10, "100, σ̂")}
-    assert (
-        len(ddim.claims({(10, "0"): part}, real, reference, old)) == 3
-    )  # a run of few rows throws none away
+    few = ddim.claims({(10, "0"): part}, real, reference, old)
+    assert len(few) == 3  # a run of few rows throws none away
 
 
 def test_the_file_grows_row_by_row_and_keeps_the_larger_n(tmp_path):

@@ -20,6 +20,7 @@ from tools import checkpoints
 
 TABLE = ROOT / "benchmarks" / "restoration.json"
 SCHEDULE = make_schedule(**checkpoints.FACE_SCHEDULE)
+ODD = odd_files()  # once: one of them has 48 million pixels
 
 
 def seeded(seed=0):
@@ -62,9 +63,9 @@ def test_a_step_that_is_not_in_the_table():
 @pytest.mark.parametrize(
     "file, middle",
     [
-        (odd_files()["see-through"], [1, 1, 1]),  # see-through becomes white
-        (odd_files()["grey"], [1 / 255] * 3),
-        (odd_files()["one pixel"], [1, -1, -1]),
+        (ODD["see-through"], [1, 1, 1]),  # see-through becomes white
+        (ODD["grey"], [1 / 255] * 3),
+        (ODD["one pixel"], [1, -1, -1]),
         (as_file(Image.new("RGB", (90, 40), "red"), "JPEG"), [1, -1, -1]),
     ],
     ids=["alpha", "grey", "one pixel", "wide"],
@@ -84,7 +85,7 @@ def test_odd_pictures_are_damaged_like_others(task, file, middle):
 
 
 def test_a_very_large_photograph_is_sized_down_with_a_message(capsys):
-    x = load_picture(odd_files()["very large"])
+    x = load_picture(ODD["very large"])
     assert "8000×6000" in capsys.readouterr().out and x.shape == (1, 3, 64, 64)
 
 
