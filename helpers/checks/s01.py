@@ -167,8 +167,7 @@ def bound(bound):
     expect(
         not close(plain, 2.756816) or float(nats(x=2 * ones)) > plain,
         "A perfect point of 3 numbers gets +2.76 nats. But the top of a Gaussian with σ = 1 is only 0.4 "
-        "high: which "
-        "sign has its logarithm?",
+        "high: which sign has its logarithm?",
     )
     expect(
         not close(plain, 2.756816),

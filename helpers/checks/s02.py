@@ -91,8 +91,7 @@ def _straight(u):
     expect(
         hasattr(u, "dtype"),
         "Your function hands the curve a plain number. A curve takes a *tensor* of places u: one that is "
-        "made of "
-        "`torch.cos` or `torch.exp` would stop here.",
+        "made of `torch.cos` or `torch.exp` would stop here.",
     )
     return 2 - u  # starts at 2, on purpose
 
@@ -283,8 +282,7 @@ def first_mistake(first_mistake):
     expect(
         never > T,
         f"Two faces of one size and no noise (eps = 0), and you find a mistake at t = {never}. Do you draw "
-        "noise "
-        "of your own, or take the smallest for the largest?",
+        "noise of your own, or take the smallest for the largest?",
     )
     t = step(bright, still)
     if t == 1:

@@ -170,8 +170,7 @@ def expected_x0(expected_x0):
     expect(
         at_home > 0.9,
         "x_t lies right beside the Gaussian at 1, yet your guess is drawn to −1. A short distance must make "
-        "a "
-        "share large: look at the exponent, its sign and what it is divided by.",
+        "a share large: look at the exponent, its sign and what it is divided by.",
     )
     rare = ask([[0.0, 0.0]], 0.5, two, thin, [0.9, 0.1])[0, 0].item()
     expect(
@@ -215,8 +214,7 @@ def expected_x0(expected_x0):
         far,
         torch.tensor([[1.008384, 0.0]]),
         "Far away, at x_t = (60, 0), the Gaussian at 1 has the whole share: the guess is {expected}, not "
-        "{got}. "
-        "There all exponentials are 0; a small number in the divisor only hides it. Stay with the "
+        "{got}. There all exponentials are 0; a small number in the divisor only hides it. Stay with the "
         "logarithms.",
         1e-3,
     )
@@ -349,8 +347,7 @@ def walk_back(walk_back):
     expect(
         close(walk_back(Watched(), flat, ABAR, quiet), flat),
         "From 0, with ε = 0 and all z = 0, a walk stays at 0, but yours moves. Do you draw noise of your "
-        "own? "
-        "The noise is handed over: z.",
+        "own? The noise is handed over: z.",
     )
 
     def moved(t, row=None, by=1.0):

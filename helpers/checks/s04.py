@@ -184,8 +184,7 @@ def step_term(step_term):
     expect(
         not close(got, 1.428571),
         "This is the weight with the small variance β̃_t; σ_t² = β_t was asked for. Or does 1 − ᾱ_{t−1} "
-        "stand "
-        "where 1 − ᾱ_t should? (Both give this number.)",
+        "stand where 1 − ᾱ_t should? (Both give this number.)",
     )
     expect(not close(got, 0.740741), "You have left out σ_t² below the line: β² over β leaves one β.")
     expect(not close(got, 1.666667), "You divide by β². The large variance is σ_t² = β_t, not σ_t = β_t.")
@@ -204,8 +203,7 @@ def step_term(step_term):
     )
     return (
         "up to a constant, the weighted error of the noise is a KL of Gaussians. Leave the weight out, and "
-        "it is "
-        "L_simple, the loss of session 05."
+        "it is L_simple, the loss of session 05."
     )
 
 
