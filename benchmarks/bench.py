@@ -1,10 +1,11 @@
 """This project's U-Net, training step and sampling beside its peers: make bench
 
-    python -m benchmarks.bench              about four hours on two quiet cores; resumes after a kill
+    python -m benchmarks.bench              about five hours on two quiet cores; resumes after a kill
     python -m benchmarks.bench --quick      the same in some minutes, into build/, to see that it runs
 
-Everything is measured in turns within one run, on the same drawn faces, batch and threads. Writes
-benchmarks/bench.json after each part, RESULTS.md and bench.png at the end.
+What is compared is measured in turns within one run, on the same drawn faces, batch and threads. Writes
+benchmarks/bench.json after each part, RESULTS.md and bench.png at the end; begins anew where that file is
+deleted.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import json
 import math
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,7 +32,7 @@ from benchmarks.peers import BATCH, OWN, STEPS, Images, peers
 from helpers.checkpoints import load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance, moments
-from helpers.train import fit
+from helpers.train import fit, previous
 from helpers.unet import count_parameters
 from tools.checkpoints import BUILD, device_name
 
@@ -44,9 +46,12 @@ SETTINGS = {  # how a step is run, besides the way its users run it
 }
 USER = "as its users run it"
 PLAIN = "bf16, channels-last"
-RATES = (1e-3, 2e-3)
+RATES = (5e-4, 1e-3, 2e-3)  # tried first; twice or half of the best, too, as long as it is at an edge
 FULL = dict(rounds=11, draws=5, search=3.0, minutes=(5.0, 10.0, 20.0), n=1000, n_search=500)
 QUICK = dict(rounds=2, draws=1, search=0.05, minutes=(0.05, 0.1, 0.2), n=80, n_search=70)
+# One network class for many networks, with and without gradients: more graphs than the 8 after which
+# torch silently goes on without compiling.
+torch._dynamo.config.recompile_limit = 64
 
 
 def spread(seconds: list[float]) -> dict:
@@ -67,16 +72,26 @@ def in_turns(runs: dict, rounds: int, skip: int = 2, bar: str = "") -> dict:
     return {name: spread(s) for name, s in seconds.items()}
 
 
+def prepared(peer, network: nn.Module, setting: str) -> dict:
+    """The options of a setting besides 'compile'; where it has that, the network is compiled.
+
+    Each picture size gets its own graph: the project's two networks share code, and would otherwise share one
+    for any size, which the peers do not have.
+    """
+    how = dict(SETTINGS.get(setting, {}))
+    if how.pop("compile", False):
+        peer.inner(network).compile(dynamic=False)
+    return how
+
+
 def training_step(peer, setting: str, data: Images, side: int):
     """A function that takes one training step of a fresh network."""
     torch.manual_seed(0)
     if setting == USER:
-        loop = peer.user_loop(peer.network(side), data)
+        loop = peer.user_loop(peer.user_network(side), data)
     else:
-        how = dict(SETTINGS[setting])
         network = peer.network(side)
-        if how.pop("compile", False):
-            peer.inner(network).compile()
+        how = prepared(peer, network, setting)
         loop = fit(network, data, peer.loss, steps=10**6, batch=BATCH, **how)
     return lambda: next(loop)
 
@@ -84,12 +99,9 @@ def training_step(peer, setting: str, data: Images, side: int):
 @contextlib.contextmanager
 def setting_of(setting: str, peer, network: nn.Module):
     """The network as a sampler has it in a setting, and bf16 around what is done with it."""
-    how = SETTINGS.get(setting, {})
-    network.eval()
+    how = prepared(peer, network.eval(), setting)
     if how.get("channels_last"):
         network.to(memory_format=torch.channels_last)
-    if how.get("compile"):
-        peer.inner(network).compile()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bool(how)):
         yield
 
@@ -97,60 +109,67 @@ def setting_of(setting: str, peer, network: nn.Module):
 def sampling(peer, setting: str, side: int):
     """A function that draws BATCH pictures in STEPS steps."""
     torch.manual_seed(0)
-    network = peer.network(side)
-    draw = peer.user_sample if setting == USER else peer.sample
+    user = setting == USER
+    network = peer.user_network(side) if user else peer.network(side)
+    draw = peer.user_sample if user else peer.sample
 
     def run():
         with setting_of(setting, peer, network):
             draw(network, BATCH, side)
 
-    with setting_of(setting, peer, network):
-        pass  # compiled once, not in each run
     return run
 
 
-class Remember:
-    """Stands in for a network's forward: calls it once, then gives the same answer for nothing."""
+class Clocked:
+    """Stands in for a network's forward; counts its calls and adds up their seconds."""
 
     def __init__(self, forward):
-        self.forward, self.answer, self.calls = forward, None, 0
+        self.forward, self.seconds, self.calls = forward, 0.0, 0
 
     def __call__(self, *inputs, **options):
+        start = time.perf_counter()
+        answer = self.forward(*inputs, **options)
+        self.seconds += time.perf_counter() - start
         self.calls += 1
-        if self.answer is None:
-            self.answer = self.forward(*inputs, **options)
-        return self.answer
+        return answer
 
 
 def overhead(peer, rounds: int) -> dict:
     """What a run of STEPS steps costs besides its forwards, in two ways, as a share of the run.
 
-    'without': the sampler with a network that answers at once, beside the forwards alone; 'difference': the
-    whole run less STEPS forwards, which has the noise of both.
+    'inside': the run less what its own STEPS forwards took; 'alone': the run less STEPS forwards on their
+    own, right after it, which has the noise of both.
     """
     torch.manual_seed(0)
     network = peer.network(SIDE)
-    silent = peer.network(SIDE)
-    forward = Remember(peer.inner(silent).forward)
-    peer.inner(silent).forward = forward
+    inner = peer.inner(network)
+    clock = inner.forward = Clocked(inner.forward)
     x, t = torch.randn(BATCH, 3, SIDE, SIDE), torch.full((BATCH,), 500)
-    with setting_of(PLAIN, peer, network), setting_of(PLAIN, peer, silent):
-        x = x.to(memory_format=torch.channels_last)
-        runs = {
-            "forwards": lambda: [peer.call(network, x, t) for _ in range(STEPS)],
-            "run": lambda: peer.sample(network, BATCH, SIDE),
-            "silent": lambda: peer.sample(silent, BATCH, SIDE),
-        }
-        found = in_turns(runs, rounds, skip=1, bar=f"overhead, {peer.name}")
-    calls = forward.calls // (rounds + 1)
-    if calls != STEPS:
-        raise RuntimeError(f"{peer.name} asked its network {calls} times in {STEPS} steps.")
-    forwards, run, nothing = (found[k]["median"] for k in ("forwards", "run", "silent"))
-    return found | dict(without=nothing / (nothing + forwards), difference=(run - forwards) / run)
+    x = x.to(memory_format=torch.channels_last)
+    shares = {"inside": [], "alone": []}
+    with setting_of(PLAIN, peer, network):
+        for turn in tqdm(range(rounds + 1), f"overhead, {peer.name}"):
+            clock.seconds, clock.calls = 0.0, 0
+            start = time.perf_counter()
+            peer.sample(network, BATCH, SIDE)
+            run, inside = time.perf_counter() - start, clock.seconds
+            if clock.calls != STEPS:
+                raise RuntimeError(f"{peer.name} asked its network {clock.calls} times in {STEPS} steps.")
+            start = time.perf_counter()
+            for _ in range(STEPS):
+                peer.call(network, x, t)
+            alone = time.perf_counter() - start
+            if turn:  # the first only warms up
+                shares["inside"].append(1 - inside / run)
+                shares["alone"].append(1 - alone / run)
+    return {name: spread(values) for name, values in shares.items()}
 
 
 def operations(peer) -> int:
-    """Floating-point operations of one training step (forward and backward), counted by torch."""
+    """Floating-point operations of one training step (forward and backward), counted by torch.
+
+    Products inside torch's fused attention are not in it on a CPU: at 8×8 pixels less than 1 % of a step.
+    """
     network = peer.network(SIDE)
     generator = torch.Generator().manual_seed(0)
     with FlopCounterMode(display=False) as counter:
@@ -173,23 +192,24 @@ def convolution_peak(rounds: int) -> dict:
     return dict(operations_per_second=max(rates.values()), shapes=rates)
 
 
-def peak_memory(name: str, setting: str) -> float:
-    """MiB that training takes beyond what Python, torch and the pictures take, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.bench", "--memory", name, setting]
+def peak_memory(name: str, setting: str, what: str) -> float:
+    """MiB that training or sampling takes beyond Python, torch and the pictures, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.bench", "--memory", name, setting, what]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise RuntimeError(f"Measuring the memory of {name} failed: {answer.stderr.strip()[-500:]}")
     return float(answer.stdout.split()[-1])
 
 
-def report_memory(name: str, setting: str) -> None:
-    """Prints how far three training steps raise this process's peak memory, in MiB."""
+def report_memory(name: str, setting: str, what: str) -> None:
+    """Prints how far three training steps, or one draw, raise this process's peak memory, in MiB."""
     peer = peers()[name]
     data = Images(torch.zeros(BATCH * 4, 3, SIDE, SIDE))
-    step = training_step(peer, setting, data, SIDE)
+    train = what == "training"
+    run = training_step(peer, setting, data, SIDE) if train else sampling(peer, setting, SIDE)
     before = peak_of_process()
-    for _ in range(3):
-        step()
+    for _ in range(3 if train else 1):
+        run()
     print(peak_of_process() - before)
 
 
@@ -205,45 +225,52 @@ def peak_of_process() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def train_and_score(peer, name: str, data: Images, reference, rate: float, steps: int, n: int, how: str):
-    """Fréchet distance with its interval of n pictures after so many steps from scratch, seed 0."""
+def train_and_score(
+    peer, data: Images, reference, rate: float, steps: int, n: int, setting: str, checkpoint: Path
+) -> dict:
+    """Fréchet distance with its interval of n pictures after so many steps from scratch, seed 0.
+
+    'fd' is None where the training diverged. 'first' is the seconds of the first step (with compiling),
+    'step' the median of the others.
+    """
+    for old in checkpoint.parent.glob("*.pt*"):
+        if old not in (checkpoint, previous(checkpoint)):
+            old.unlink()
+    found = dict(fd=None, interval=None, steps=steps, rate=rate, n=n, setting=setting)
     torch.manual_seed(0)
     network = peer.network(SIDE)
-    options = dict(SETTINGS[how])
-    if options.pop("compile", False):
-        peer.inner(network).compile()
-    checkpoint = BUILD / "bench" / f"{name}.pt"
-    bar = tqdm(total=steps, desc=name, mininterval=2)
+    how = prepared(peer, network, setting)
+    bar, seconds = tqdm(total=steps, desc=checkpoint.stem, mininterval=2), []
+    kept = dict(rate=rate, ema=0.995, checkpoint=checkpoint)
     start = time.perf_counter()
-    for step in fit(
-        network,
-        data,
-        peer.loss,
-        steps=steps,
-        batch=BATCH,
-        rate=rate,
-        ema=0.995,
-        checkpoint=checkpoint,
-        **options,
-    ):
-        bar.update(step.step - bar.n)
+    try:
+        for step in fit(network, data, peer.loss, steps=steps, batch=BATCH, **kept, **how):
+            seconds.append(time.perf_counter() - start)
+            bar.update(step.step - bar.n)
+            start = time.perf_counter()
+    except FloatingPointError:
+        return found
     bar.close()
-    elapsed = time.perf_counter() - start
+    found |= dict(first=seconds[0], step=statistics.median(seconds[1:] or seconds))
     torch.manual_seed(0)
     images = []
     with setting_of(PLAIN, peer, step.ema):
         for begin in tqdm(range(0, n, 50), f"{n} pictures", mininterval=2):
             images.append(peer.sample(step.ema, min(50, n - begin), SIDE).float().clamp(-1, 1))
-    features = load_model("face-features")
-    seen = extract(features, torch.cat(images))
+    images = torch.cat(images)
+    if not images.isfinite().all():
+        return found
+    seen = extract(load_model("face-features"), images)
 
     def distance(some):
         return frechet_distance(some, reference)
 
-    return dict(
-        fd=distance(seen), interval=bootstrap(distance, seen, repeats=50), steps=steps, rate=rate, n=n,
-        setting=how, seconds=elapsed,
-    )  # fmt: skip
+    return found | dict(fd=distance(seen), interval=bootstrap(distance, seen, repeats=50))
+
+
+def value(run: dict) -> float:
+    """The distance of a run; infinite where the training diverged."""
+    return math.inf if run["fd"] is None else run["fd"]
 
 
 def exponent(seconds: dict) -> float:
@@ -261,15 +288,17 @@ def sides(names) -> tuple[list[str], list[str]]:
 
 
 def fastest(training: dict) -> str:
-    """The setting with the smallest median, not the one of its users."""
+    """The setting with the smallest median, besides the way of its users."""
     return min(SETTINGS, key=lambda setting: training[setting]["median"])
 
 
 class Results:
-    """What was measured so far, in a file that is written after each part."""
+    """What was measured so far, in a file written after each part; unfinished trainings in a folder."""
 
-    def __init__(self, file: Path):
-        self.file = file
+    def __init__(self, file: Path, scratch: Path):
+        self.file, self.scratch = file, scratch
+        if not file.exists():
+            shutil.rmtree(scratch, ignore_errors=True)  # those of another run
         self.found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     def part(self, *keys: str, make):
@@ -332,25 +361,14 @@ def measure(results: Results, plan: dict) -> dict:
             "sampling",
         ),
     )
-    for name in rivals:
+    for what, name in itertools.product(("training", "sampling"), rivals):
         for setting in (USER, best[name]):
-            part("memory", name, setting, make=lambda n=name, s=setting: peak_memory(n, s))
+            part("memory", what, name, setting, make=lambda n=name, s=setting, w=what: peak_memory(n, s, w))
     part("peak", make=lambda: convolution_peak(plan["rounds"]))
     part("operations", make=lambda: {name: operations(peer) for name, peer in rivals.items()})
-    part(
-        "sizes",
-        make=lambda: {
-            name: {
-                str(side): in_turns(
-                    {"": training_step(peer, PLAIN, faces[side], side)}, plan["draws"], bar=f"{name}, {side}²"
-                )[""]
-                for side in SIZES
-            }
-            for name, peer in rivals.items()
-        },
-    )
+    part("sizes", make=lambda: sizes(rivals, faces, plan["draws"]))
     for name, peer in rivals.items():
-        part("overhead", name, make=lambda peer=peer: overhead(peer, plan["draws"]))
+        part("overhead", name, make=lambda peer=peer: overhead(peer, plan["rounds"]))
     quality(results, plan, rivals, faces[SIDE], training, best)
     return results.found
 
@@ -366,49 +384,65 @@ def quality(results: Results, plan: dict, rivals: dict, data: Images, training: 
 
     part("floor", make=floor)
 
-    def run(name, peer, minutes, rate, n, key, how, seconds):
-        steps = max(int(minutes * 60 / seconds), 2)
-        label = f"{name}-{minutes:g}-{rate:g}".replace(" ", "_").replace(",", "")
-        return part(*key, make=lambda: train_and_score(peer, label, data, reference, rate, steps, n, how))
+    def run(where, name, minutes, rate, n):
+        how = best[name]
+        steps = max(int(minutes * 60 / training[name][how]["median"]), 2)
+        key = f"{rate:g}" if where == "search" else f"{minutes:g}"
+        file = results.scratch / (f"{where}-{name}-{key}".replace(" ", "_").replace(",", "") + ".pt")
+        return value(
+            part(
+                where,
+                name,
+                key,
+                make=lambda: train_and_score(rivals[name], data, reference, rate, steps, n, how, file),
+            )
+        )
 
     rate = {}
-    for name, peer in rivals.items():
-        seconds = training[name][best[name]]["median"]
-        tried = {
-            r: run(
-                name,
-                peer,
-                plan["search"],
-                r,
-                plan["n_search"],
-                ("search", name, f"{r:g}"),
-                best[name],
-                seconds,
-            )["fd"]
-            for r in RATES
-        }
-        rate[name] = min(tried, key=tried.get)
+    for name in rivals:
+        tried, wanted = {}, list(RATES)
+        while wanted:
+            tried |= {r: run("search", name, plan["search"], r, plan["n_search"]) for r in wanted}
+            rate[name] = min(tried, key=tried.get)
+            wanted = [r for r in beyond(rate[name], tried) if RATES[0] / 4 <= r <= RATES[-1] * 4]
+        if tried[rate[name]] == math.inf:
+            raise RuntimeError(
+                f"{name} diverged at every learning rate tried ({min(tried):g} to {max(tried):g})."
+            )
 
-    def at(name, peer, minutes, how, seconds, rate):
-        return run(name, peer, minutes, rate, plan["n"], ("quality", name, f"{minutes:g}"), how, seconds)[
-            "fd"
-        ]
+    def at(name, minutes):
+        return run("quality", name, minutes, rate[name], plan["n"])
 
     short, middle, long = plan["minutes"]
-    after = {
-        name: at(name, peer, middle, best[name], training[name][best[name]]["median"], rate[name])
-        for name, peer in rivals.items()
-    }
+    after = {name: at(name, middle) for name in rivals}
     ours, others = sides(rivals)
     for name in (*ours, *([min(others, key=after.get)] if others else [])):
         for minutes in (short, long):
-            seconds = training[name][best[name]]["median"]
-            at(name, rivals[name], minutes, best[name], seconds, rate[name])
+            at(name, minutes)
+
+
+def beyond(best: float, tried) -> list[float]:
+    """The rate to try next: one further than the best where that is at an edge of what was tried."""
+    return ([best / 2] if best == min(tried) else []) + ([best * 2] if best == max(tried) else [])
+
+
+def sizes(rivals: dict, faces: dict, rounds: int) -> dict:
+    """`spread` of a training step's seconds for each name and side, all taking turns."""
+    places = list(itertools.product(rivals, SIZES))
+    runs = {(name, side): training_step(rivals[name], PLAIN, faces[side], side) for name, side in places}
+    found = in_turns(runs, rounds, bar="sizes")
+    return {name: {str(side): found[name, side] for side in SIZES} for name in rivals}
 
 
 def ms(measured: dict) -> str:
     """Milliseconds with their quartiles."""
-    return f"{1000 * measured['median']:.0f} ({1000 * measured['low']:.0f}…{1000 * measured['high']:.0f})"
+    return quartiles(measured, "{:.0f}", 1000)
+
+
+def quartiles(measured: dict, form: str, scale: float = 1) -> str:
+    """A median with its quartiles in brackets."""
+    middle, low, high = (form.format(scale * measured[k]) for k in ("median", "low", "high"))
+    return f"{middle} ({low}…{high})"
 
 
 def goals(found: dict) -> list[str]:
@@ -423,30 +457,41 @@ def goals(found: dict) -> list[str]:
         met = ratio >= wanted if above else ratio <= wanted
         lines.append(f"{what}: {ratio:.2f} (asked: {wanted:g}): {'met' if met else 'not met'}")
 
-    best = {name: min(found["training"][name][s]["median"] for s in SETTINGS) for name in names}
-    user = {name: found["training"][name][USER]["median"] for name in names}
-    draw = {
-        name: {s: found["sampling"][name][s]["median"] for s in found["sampling"][name]} for name in names
-    }
-    slow = {name: draw[name][USER] for name in names}
-    fast = {name: min(v for s, v in draw[name].items() if s != USER) for name in names}
+    training, drawing = (
+        {n: {s: r["median"] for s, r in found[what][n].items()} for n in names}
+        for what in ("training", "sampling")
+    )
     scores = found["quality"]
     peer = max(others, key=lambda name: len(scores.get(name, {})))
     minutes = sorted(scores[peer], key=float)
     for own in ours:
-        for what, default, quick in (("Training", user, best), ("Sampling", slow, fast)):
+        for what, seconds in (("Training", training), ("Sampling", drawing)):
             ahead = f"{what}, images/s, {own} in its best setting over best peer's"
-            line(f"{ahead} default", min(default[o] for o in others) / quick[own], 2)
-            line(f"{ahead} best", min(quick[o] for o in others) / quick[own], 1.2)
-        over = 100 * found["overhead"][own]["without"]
-        line(f"Sampling overhead, {own}, percent of a run", over, 2, above=False)
+            quick = min(seconds[own].values())
+            line(f"{ahead} default", min(seconds[o][USER] for o in others) / quick, 2)
+            line(f"{ahead} best", min(min(seconds[o].values()) for o in others) / quick, 1.2)
+        inside, alone = (found["overhead"][own][k] for k in ("inside", "alone"))
+        rest = f"against forwards alone, with its noise: {quartiles(alone, '{:.2f}', 100)}"
+        line(f"Sampling overhead, {own}, percent of a run ({rest})", 100 * inside["median"], 2, above=False)
         for half, whole in itertools.pairwise(minutes):
-            a, b = scores[own][half]["fd"], scores[peer][whole]["fd"]
+            ours_then, theirs = scores[own][half], scores[peer][whole]
+            met = "met" if value(ours_then) <= value(theirs) else "not met"
+            if None not in (ours_then["fd"], theirs["fd"]):
+                (a, b), (c, d) = ours_then["interval"], theirs["interval"]
+                met += ", intervals overlap" if a <= d and c <= b else ""
             lines.append(
-                f"Half the time to equal FD, {own} after {half} min {a:.2f} against {peer} "
-                f"after {whole} min {b:.2f}: {'met' if a <= b else 'not met'}"
+                f"Half the time to equal FD, {own} after {half} min {told(ours_then)} against {peer} "
+                f"after {whole} min {told(theirs)}: {met}"
             )
     return lines
+
+
+def told(run: dict) -> str:
+    """The distance of a run with its interval."""
+    if run["fd"] is None:
+        return "diverged"
+    low, high = run["interval"]
+    return f"{run['fd']:.2f} ({low:.2f} … {high:.2f})"
 
 
 def report(found: dict) -> str:
@@ -457,12 +502,19 @@ def report(found: dict) -> str:
 
 {m["date"]}, {m["device"]}, Python {m["python"]}, {versions}. Written by `make bench` (benchmarks/bench.py).
 
-The 10,000 drawn training faces at {m["side"]}×{m["side"]}, batch {m["batch"]}, the same threads for all,
-measured in turns within one run; medians with quartiles. Each peer as its users run it (its own loop,
-float32) and in bf16, channels-last and compiled; compiling itself is not counted. "{OWN}" is the
-course's face model, which folds 2×2 pixels into channels before its first convolution; "pixels not folded"
-is the same network without that, as the peers' are. What the first gains over the second comes from this
-choice of architecture, not from faster code.
+The 10,000 drawn training faces at {m["side"]}×{m["side"]}, batch {m["batch"]}, the same threads for all.
+Steps, draws and sizes were measured in turns within one run: medians with quartiles in brackets; overhead
+one network after the other, memory once. Each library once as its users run it (its own network, loop and
+sampler, float32), and once in bf16, channels-last and compiled, where all of them are trained by this
+project's `fit` (AdamW, warm-up, averaged weights in every step). Compiling itself is not counted, the first
+step below tells what it took.
+
+"{OWN}" is the course's face model, which folds 2×2 pixels into channels before its first convolution;
+"pixels not folded" is the same network without that, as the peers' are. What the first gains over the
+second comes from this choice of architecture, not from faster code. denoising-diffusion-pytorch has linear
+attention at the higher resolutions too (its class always has), and weighs the loss of v by SNR / (SNR + 1).
+smalldiffusion is without its dropout, and without the last σ of its cosine schedule, which its embedding
+cannot tell from a small one, in all but its users' way.
 
 ## Goals
 
@@ -478,22 +530,28 @@ choice of architecture, not from faster code.
     columns = list(found["sampling"][names[0]])
     text += "| | " + " | ".join(columns) + " |\n" + "|---" * (1 + len(columns)) + "|\n"
     for name in names:
-        row = " | ".join(f"{found['sampling'][name][s]['median']:.2f}" for s in columns)
+        row = " | ".join(quartiles(found["sampling"][name][s], "{:.2f}") for s in columns)
         text += f"| {name} | {row} |\n"
     text += "\n## Memory, operations, share of the convolution peak, overhead\n\n"
     peak = found["peak"]["operations_per_second"]
     text += f"The fastest bf16 3×3 convolution found here: {peak / 1e9:.0f} billion operations a second.\n\n"
     text += (
-        "| | MiB, users' way | MiB, best | billion operations a step | share of the peak | overhead of a run "
+        "MiB beyond what Python, torch and the pictures take; a compiled setting has its compiler in it. "
+        "Overhead: the share of a run of the sampler that is not in its forwards, and the same against as "
+        "many forwards alone, which has the noise of both.\n\n"
     )
-    text += "| by difference |\n" + "|---" * 7 + "|\n"
+    columns = ("training, MiB, users' way", "best", "sampling, MiB, users' way", "best")
+    columns += ("billion operations a step", "share of the peak", "overhead, %", "against forwards alone, %")
+    text += "| | " + " | ".join(columns) + " |\n" + "|---" * (1 + len(columns)) + "|\n"
     for name in names:
         best = fastest(found["training"][name])
         count, over = found["operations"][name], found["overhead"][name]
         share = count / found["training"][name][best]["median"] / peak
-        memory = found["memory"][name]
-        text += f"| {name} | {memory[USER]:.0f} | {memory[best]:.0f} | {count / 1e9:.0f} | {share:.0%} "
-        text += f"| {over['without']:.1%} | {over['difference']:.1%} |\n"
+        memory = [found["memory"][w][name][s] for w in ("training", "sampling") for s in (USER, best)]
+        text += (
+            f"| {name} | " + " | ".join(f"{x:.0f}" for x in memory) + f" | {count / 1e9:.0f} | {share:.0%} "
+        )
+        text += "| " + " | ".join(quartiles(over[k], "{:.2f}", 100) for k in ("inside", "alone")) + " |\n"
     text += f"\n## Milliseconds of a training step against the side ({PLAIN})\n\n"
     text += (
         "| | "
@@ -504,24 +562,32 @@ choice of architecture, not from faster code.
         sizes = found["sizes"][name]
         slope = exponent({int(s): v["median"] for s, v in sizes.items()})
         text += f"| {name} | " + " | ".join(ms(sizes[str(s)]) for s in SIZES) + f" | {slope:.2f} |\n"
-    floor, rates = found["floor"], " and ".join(f"{r:g}" for r in RATES)
+    floor = found["floor"]
     text += f"""
 ## Time to quality
 
 Fréchet distance in the 64 features of `face-features`, {m["sampler_steps"]} steps of each library's own
-sampler, against the 10,000 training faces; real against real {floor["fd"]:.2f} (n = {floor["n"]}). One seed
-(0), from scratch, AdamW, averaged weights; the learning rate is the better of {rates} after a short
-search. The steps are those that fit into the minutes by the median time of a step.
+sampler, all set to DDIM, against the 10,000 training faces; real against real {floor["fd"]:.2f}
+(n = {floor["n"]}). One seed (0), from scratch; intervals are those of the drawn pictures only. The learning
+rate is the best of a short search (below). The steps are those that fit into the minutes by the median time
+of a step measured above; beside them what a step, and the first with its compiling, took in the training.
 
-| | setting | rate | minutes | steps | FD | 95 % interval |
-|---|---|---|---|---|---|---|
+| | setting | rate | minutes | steps | ms a step | first step, s | FD (95 %) |
+|---|---|---|---|---|---|---|---|
 """
     for name, runs in found["quality"].items():
         for minutes in sorted(runs, key=float):
             r = runs[minutes]
-            low, high = r["interval"]
-            text += f"| {name} | {r['setting']} | {r['rate']:g} | {minutes} | {r['steps']} | {r['fd']:.2f} "
-            text += f"| {low:.2f} … {high:.2f} |\n"
+            took = f"{1000 * r['step']:.0f} | {r['first']:.0f}" if "step" in r else " | "
+            text += f"| {name} | {r['setting']} | {r['rate']:g} | {minutes} | {r['steps']} | {took} "
+            text += f"| {told(r)} |\n"
+    tried = sorted({float(rate) for runs in found["search"].values() for rate in runs})
+    n = next(iter(next(iter(found["search"].values())).values()))["n"]
+    text += f"\nThe search: FD (n = {n}) after a short training with each learning rate\n\n"
+    text += "| | " + " | ".join(f"{r:g}" for r in tried) + " |\n" + "|---" * (1 + len(tried)) + "|\n"
+    for name, runs in found["search"].items():
+        row = (told(runs[f"{r:g}"]) if f"{r:g}" in runs else "" for r in tried)
+        text += f"| {name} | " + " | ".join(row) + " |\n"
     return text
 
 
@@ -535,13 +601,17 @@ def picture(found: dict, file: Path) -> None:
     fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for name, runs in found["quality"].items():
         minutes = sorted(map(float, runs))
-        left.plot(minutes, [runs[f"{x:g}"]["fd"] for x in minutes], marker="o", label=name)
+        left.plot(minutes, [value(runs[f"{x:g}"]) for x in minutes], marker="o", label=name)
     left.axhline(found["floor"]["fd"], color="0.5", ls=":", label="real against real")
     left.set(xlabel="minutes of training", ylabel="FD: lower is better", xscale="log", yscale="log")
     left.set_xticks([float(x) for x in next(iter(found["quality"].values()))])
-    left.get_xaxis().set_major_formatter("{x:g}")
+    left.set_yticks([0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200])
+    low, high = left.dataLim.intervaly
+    left.set_ylim(low / 1.2, high * 1.2)
+    for axis in (left.get_xaxis(), left.get_yaxis()):
+        axis.set_major_formatter("{x:g}")
     left.minorticks_off()
-    left.legend(fontsize=7)
+    left.legend(fontsize=7, loc="upper left", bbox_to_anchor=(0, -0.2), ncols=2)
     names = list(found["training"])
     for i, setting in enumerate((USER, "fastest setting")):
         rows = [found["training"][n] for n in names]
@@ -559,12 +629,13 @@ def picture(found: dict, file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, into build/")
-    parser.add_argument("--memory", nargs=2, metavar=("NAME", "SETTING"), help=argparse.SUPPRESS)
+    parser.add_argument("--memory", nargs=3, metavar=("NAME", "SETTING", "WHAT"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.memory:
         return report_memory(*asked.memory)
     folder = BUILD.parent / "bench-quick" if asked.quick else HERE
-    found = measure(Results(folder / "bench.json"), QUICK if asked.quick else FULL)
+    scratch = BUILD / ("bench-quick" if asked.quick else "bench")
+    found = measure(Results(folder / "bench.json", scratch), QUICK if asked.quick else FULL)
     (folder / "RESULTS.md").write_text(report(found), encoding="utf-8")
     picture(found, folder / "bench.png")
     print("\n".join(goals(found)))

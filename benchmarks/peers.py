@@ -1,12 +1,14 @@
 """The project and its peers behind one face, so that `benchmarks.bench` can treat them alike.
 
 Each peer has a network of about 3.7 million parameters (within 10 %), at three depths with attention at
-the lowest, built from the library's own class; a training step as the library's users write it; and its
-own sampler. `Peer.loss` and `Peer.sample` are the same library in the setting that was found best for it.
+the lowest (denoising-diffusion-pytorch has linear attention at the others, always), built from the
+library's own class; a training step as the library's users write it; and its own sampler. `Peer.network`,
+`Peer.loss` and `Peer.sample` are the same library in the setting that was found best for it.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import torch
@@ -51,6 +53,10 @@ class Peer:
     def inner(self, network: nn.Module) -> nn.Module:
         """The part that is called once for each step."""
         return network
+
+    def user_network(self, side: int) -> nn.Module:
+        """The network as its users build it, where that is another one."""
+        return self.network(side)
 
 
 class Own(Peer):
@@ -115,7 +121,7 @@ class Diffusers(Peer):
         return F.mse_loss(guess.float(), scheduler.get_velocity(batch, noise, t))
 
     def sample(self, network: nn.Module, n: int, side: int) -> Tensor:
-        return self._draw(network, n, side, self._scheduler("DDIMScheduler", best=True))
+        return self._draw(network, n, side, self._scheduler("DDIMScheduler", best=True), best=True)
 
     def user_loop(self, network: nn.Module, data: Images) -> Iterator[None]:
         from accelerate import Accelerator
@@ -149,12 +155,15 @@ class Diffusers(Peer):
                 options |= dict(timestep_spacing="trailing")  # begins at the noisiest step
         return getattr(diffusers, kind)(num_train_timesteps=1000, **options)
 
-    def _draw(self, network: nn.Module, n: int, side: int, scheduler) -> Tensor:
+    def _draw(self, network: nn.Module, n: int, side: int, scheduler, best: bool = False) -> Tensor:
         from diffusers import DDIMPipeline
 
         pipeline = DDIMPipeline(network, scheduler)
         pipeline.set_progress_bar_config(disable=True)
-        images = pipeline(batch_size=n, num_inference_steps=STEPS, output_type="np").images  # (n, H, W, 3)
+        again = True if best else None  # derives the noise anew from the clipped picture, as the others do
+        images = pipeline(
+            batch_size=n, num_inference_steps=STEPS, output_type="np", use_clipped_model_output=again
+        ).images  # (n, H, W, 3)
         return torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
 
 
@@ -162,17 +171,28 @@ class SmallDiffusion(Peer):
     """smalldiffusion's Unet; its training loop and sampler are generators."""
 
     name = "smalldiffusion"
+    # 64, 96, 128 channels: its norm has 32 groups
+    form = dict(in_ch=3, out_ch=3, ch=32, ch_mult=(2, 3, 4), num_res_blocks=1)
 
-    def network(self, side: int, best: bool = True) -> nn.Module:
+    def network(self, side: int) -> nn.Module:
+        # without its dropout, which costs time, and quality in a short training; no other network has it
+        return self._kinds()[1](side, attn_resolutions=(side // 4,), dropout=0.0, **self.form)
+
+    def user_network(self, side: int) -> nn.Module:
+        return self._kinds()[0](side, attn_resolutions=(side // 4,), **self.form)
+
+    @staticmethod
+    @functools.cache
+    def _kinds() -> tuple[type, type]:
+        """Its Unet as its examples have it, and one that guesses v; each call of these makes a new class."""
         from smalldiffusion import PredV, Scaled
         from smalldiffusion.model_unet import Unet
 
-        kind = PredV(Scaled(Unet)) if best else Scaled(Unet)  # Scaled is what its example does
-        # 64, 96, 128 channels: its norm has 32 groups
-        return kind(side, 3, 3, ch=32, ch_mult=(2, 3, 4), num_res_blocks=1, attn_resolutions=(side // 4,))
+        scaled = Scaled(Unet)
+        return scaled, PredV(scaled)
 
     def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
-        return network(x, (t + 1) / 100)
+        return network(x, ((t + 1) / 100).view(-1, 1, 1, 1))
 
     def loss(self, network: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         sigmas = self._schedule(best=True).sigmas.to(batch)
@@ -194,9 +214,12 @@ class SmallDiffusion(Peer):
         return self._draw(network, n, self._schedule())
 
     def _schedule(self, best: bool = False):
-        from smalldiffusion import ScheduleCosine, ScheduleSigmoid
+        from smalldiffusion import Schedule, ScheduleCosine, ScheduleSigmoid
 
-        return ScheduleCosine(1000) if best else ScheduleSigmoid(1000)
+        if not best:
+            return ScheduleSigmoid(1000)
+        # Its embedding of σ has a period; the last σ (20,291; the one before is 642) looks like 0.07 in it.
+        return Schedule(ScheduleCosine(1000).sigmas[:-1])
 
     def _draw(self, network: nn.Module, n: int, schedule) -> Tensor:
         from smalldiffusion import samples

@@ -1,8 +1,10 @@
 """make bench: what is counted, compared and written."""
 
+import functools
 import json
 import math
 import subprocess
+import time
 import types
 
 import pytest
@@ -11,6 +13,7 @@ from torch import nn
 
 from benchmarks import bench
 from benchmarks.peers import BATCH, STEPS, Images, peers
+from helpers.metrics import moments
 from helpers.schedules import cosine
 from tools import bench as command
 
@@ -27,6 +30,8 @@ def stub(**answers):
 
         def inner(self, network):
             return network
+
+        user_network = network
 
         def call(self, network, x, t):
             return network(x)
@@ -71,16 +76,92 @@ def test_operations_of_a_step_are_counted_not_assumed():
     assert bench.operations(stub()) == 2 * forward
 
 
+def test_overhead_is_the_share_of_a_run_outside_its_own_forwards(monkeypatch):
+    now = [0.0]  # seconds of a clock that only the stub moves
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: now[0])
+    peer = stub()
+    build = peer.network
+
+    def network(side):
+        made = build(side)
+        made.forward = lambda x: now.__setitem__(0, now[0] + 2.0) or x
+        return made
+
+    def draw(network, n, side):
+        x = torch.zeros(n, 3, side, side)
+        for _ in range(STEPS):
+            x = network(x)
+            now[0] += 0.5
+
+    def call(network, x, t):
+        now[0] += 0.25
+        return network(x)
+
+    peer.network, peer.sample, peer.call = network, draw, call
+    found = bench.overhead(peer, rounds=3)
+    assert found["inside"] == pytest.approx(dict(median=0.2, low=0.2, high=0.2, n=3))  # 25 of 125 seconds
+    assert found["alone"] == pytest.approx(dict(median=0.1, low=0.1, high=0.1, n=3))  # 125 − 112.5
+
+
 def test_overhead_refuses_a_sampler_that_calls_its_network_more_often():
-    found = bench.overhead(stub(), rounds=2)
-    assert 0 < found["without"] < 1
     with pytest.raises(RuntimeError, match="asked its network 51 times in 50 steps"):
         bench.overhead(stub(times=STEPS + 1), rounds=1)
 
 
+def test_each_picture_size_is_compiled_for_itself():
+    """The project's two networks share code; a graph for any size would be slower than what the peers get."""
+    seen = []
+
+    def backend(graph, inputs):
+        seen.append([x for x in inputs if not isinstance(x, torch.Tensor)])
+        return graph.forward
+
+    torch._dynamo.reset()
+    for name in ("this project", "this project, pixels not folded"):
+        network = peers()[name].network(8)
+        network.compile = functools.partial(network.compile, backend=backend)
+        how = bench.prepared(peers()[name], network, "bf16, channels-last, compiled")
+        assert how == dict(bf16=True, channels_last=True)
+        network(torch.zeros(2, 3, 8, 8), torch.tensor([1, 2]))
+    torch._dynamo.reset()
+    assert len(seen) >= 2 and all(sizes == [] for sizes in seen)
+
+
+def test_the_rate_search_goes_on_at_its_edges():
+    assert bench.beyond(2e-3, (5e-4, 1e-3, 2e-3)) == [4e-3]
+    assert bench.beyond(5e-4, (5e-4, 1e-3, 2e-3)) == [2.5e-4]
+    assert bench.beyond(1e-3, (5e-4, 1e-3, 2e-3)) == []
+
+
+def trained(tmp_path, name="a.pt", **changes):
+    """A training of four steps from scratch and its distance on 70 pictures."""
+    own = peers()["this project"]
+    peer = types.SimpleNamespace(network=own.network, inner=own.inner, sample=own.sample, loss=own.loss)
+    peer.__dict__.update(changes)
+    features = torch.randn(200, 64, generator=torch.Generator().manual_seed(0))
+    data = Images(torch.rand(BATCH, 3, 32, 32) * 2 - 1)
+    file = tmp_path / name
+    return bench.train_and_score(peer, data, moments(features), 1e-3, 2, 70, "bf16", file)
+
+
+def test_a_training_that_diverges_is_a_result_and_the_next_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "STEPS", 2)
+    monkeypatch.setattr("benchmarks.peers.STEPS", 2)
+    found = trained(tmp_path)
+    assert found["fd"] > 0 and found["interval"][0] < found["interval"][1]
+    assert found["first"] > 0 and found["step"] > 0 and found["steps"] == 2
+    lost = trained(
+        tmp_path, "b.pt", loss=lambda network, batch, g: network(batch, torch.ones(BATCH).long()).sum() / 0
+    )
+    assert lost["fd"] is None and bench.value(lost) == math.inf and bench.told(lost) == "diverged"
+    assert not (tmp_path / "a.pt").exists()  # only what is not finished is kept
+    odd = trained(tmp_path, "c.pt", sample=lambda network, n, side: torch.full((n, 3, side, side), math.nan))
+    assert odd["fd"] is None
+
+
 def test_networks_that_answer_0_have_the_same_loss_in_all_libraries():
     """v-prediction on the cosine schedule everywhere: the mean of v² is one number."""
-    images = torch.rand(4096, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    images = torch.rand(2**15, 3, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
     losses = {}
     for name, peer in peers().items():
         network = peer.network(8)
@@ -108,16 +189,21 @@ def test_all_networks_have_nearly_as_many_parameters():
 
 def test_memory_is_that_of_the_training_also_when_this_process_is_large():
     large = torch.ones(3 * 2**27)  # 1.5 GiB: a child's ru_maxrss would begin with them
-    found = bench.peak_memory("this project", "bf16")
+    found = bench.peak_memory("this project", "bf16", "training")
     assert large[-1] == 1 and 50 < found < 2000, found
 
 
 def test_a_part_is_measured_once_and_kept(tmp_path):
     file = tmp_path / "bench.json"
     calls = []
-    results = bench.Results(file)
+    scratch = tmp_path / "unfinished"
+    scratch.mkdir()
+    results = bench.Results(file, scratch)
+    assert not scratch.exists()  # a training of another run
     assert results.part("a", "b", make=lambda: calls.append(1) or 7) == 7
-    again = bench.Results(file)
+    scratch.mkdir()
+    again = bench.Results(file, scratch)
+    assert scratch.exists()
     assert again.part("a", "b", make=lambda: calls.append(1) or 8) == 7 and len(calls) == 1
     with pytest.raises(KeyboardInterrupt):
         again.part("c", make=lambda: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -140,9 +226,11 @@ def measured():
         return {bench.USER: seconds(user), "bf16, channels-last": seconds(best)}
 
     def score(fd):
-        return dict(fd=fd, interval=[fd - 1, fd + 1], steps=9, rate=2e-3, n=80, setting="bf16", seconds=1.0)
+        return dict(fd=fd, interval=[fd - 0.4, fd + 0.4], steps=9, rate=2e-3, n=80, setting="bf16",
+                    first=30.0, step=0.2)  # fmt: skip
 
-    over = dict(without=0.01, difference=0.012)
+    over = dict(inside=seconds(0.01), alone=dict(seconds(0.012), low=-0.01))
+    lost = dict(fd=None, interval=None, steps=9, rate=2e-3, n=80, setting="bf16")
     names = ("this project", "this project, not folded", "other", "slow")
     return dict(
         machine=dict(device="CPU", python="3", date="today", versions={"torch": "2"}, batch=32, side=32,
@@ -150,7 +238,8 @@ def measured():
         parameters=dict.fromkeys(names, 3_700_000),
         training=dict(zip(names, (row(0.4, 0.2), row(0.5, 0.4), row(0.6, 0.25), row(0.9, 0.5)), strict=True)),
         sampling=dict(zip(names, (drawn(4, 2), drawn(5, 4), drawn(5, 3), drawn(9, 8)), strict=True)),
-        memory=dict.fromkeys(names, {bench.USER: 100.0, "bf16, channels-last, compiled": 90.0}),
+        memory={what: dict.fromkeys(names, {bench.USER: m, "bf16, channels-last, compiled": m - 10})
+                for what, m in (("training", 100.0), ("sampling", 50.0))},
         peak=dict(operations_per_second=1e12, shapes={}),
         operations=dict.fromkeys(names, 10**11),
         sizes={n: {str(s): seconds(0.1 * (s / 16) ** 2) for s in (16, 32, 64)} for n in names},
@@ -159,7 +248,8 @@ def measured():
         quality={"this project": {"5": score(6.0), "10": score(3.0), "20": score(2.0)},
                  "other": {"5": score(9.0), "10": score(5.0), "20": score(4.0)},
                  "this project, not folded": {"5": score(4.0), "10": score(2.5), "20": score(1.5)},
-                 "slow": {"10": score(9.0)}},
+                 "slow": {"10": lost}},
+        search=dict.fromkeys(names, {"0.001": score(7.0), "0.002": lost}),
     )  # fmt: skip
 
 
@@ -168,19 +258,27 @@ def test_goals_say_what_is_met_and_what_is_not():
     assert "3.00 (asked: 2): met" in lines[0]  # 0.6 / 0.2
     assert "1.25 (asked: 1.2): met" in lines[1]  # 0.25 / 0.2
     assert "2.50 (asked: 2): met" in lines[2] and "1.50 (asked: 1.2): met" in lines[3]
-    assert "1.00 (asked: 2): met" in lines[4]
-    assert lines[5].endswith("5.00: not met") and lines[6].endswith("4.00: met")
+    assert "forwards alone, with its noise: 1.20 (-1.00…1.20)): 1.00 (asked: 2): met" in lines[4]
+    assert lines[5].endswith(
+        "after 5 min 6.00 (5.60 … 6.40) against other after 10 min 5.00 (4.60 … 5.40): not met"
+    )
+    assert lines[6].endswith("4.00 (3.60 … 4.40): met")
     assert "not folded in its best setting over best peer's default: 1.50 (asked: 2): not met" in lines[7]
-    assert "0.62 (asked: 1.2): not met" in lines[8] and lines[12].endswith("5.00: met")
+    assert "0.62 (asked: 1.2): not met" in lines[8] and lines[13].endswith("4.00 (3.60 … 4.40): met")
 
 
 def test_the_report_and_the_picture_hold_the_figures(tmp_path):
     found = measured()
     text = bench.report(found)
     assert "| this project | 3.70 M | 400 (400…400) | 600 (600…600) |" in text
-    assert "| 100 | 50% | 1.0% | 1.2% |" in text  # 10^11 operations in 0.2 s of 10^12 a second
+    memory = "| 100 | 90 | 50 | 40 "
+    assert (
+        memory + "| 100 | 50% | 1.00 (1.00…1.00) | 1.20 (-1.00…1.20) |" in text
+    )  # 10^11 operations in 0.2 s of 10^12 a second
     assert "| 1.00 |" in text  # four times the pixels, four times the time
-    assert "| other | bf16 | 0.002 | 10 | 9 | 5.00 | 4.00 … 6.00 |" in text
+    assert "| other | bf16 | 0.002 | 10 | 9 | 200 | 30 | 5.00 (4.60 … 5.40) |" in text
+    assert "| slow | bf16 | 0.002 | 10 | 9 |  |  | diverged |" in text
+    assert "| slow | 7.00 (6.60 … 7.40) | diverged |" in text
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
