@@ -1,7 +1,7 @@
 """This project's U-Net, training step and sampling beside its peers: make bench
 
     python -m benchmarks.bench              about five hours on two quiet cores; resumes after a kill
-    python -m benchmarks.bench --quick      the same in some minutes, into build/, to see that it runs
+    python -m benchmarks.bench --quick      the same in less than an hour, into build/, to see that it runs
 
 What is compared is measured in turns within one run, on the same drawn faces, batch and threads. Writes
 benchmarks/bench.json after each part, RESULTS.md and bench.png at the end; begins anew where that file is
@@ -14,6 +14,7 @@ import importlib.metadata
 import itertools
 import json
 import math
+import os
 import platform
 import resource
 import shutil
@@ -46,9 +47,12 @@ SETTINGS = {  # how a step is run, besides the way its users run it
 }
 USER = "as its users run it"
 PLAIN = "bf16, channels-last"
-RATES = (5e-4, 1e-3, 2e-3)  # tried first; twice or half of the best, too, as long as it is at an edge
+# The learning rates are tried first; then twice or half of the best as long as it is at an edge, until
+# `beyond` times the outermost.
 FULL = dict(rounds=11, draws=5, search=3.0, minutes=(5.0, 10.0, 20.0), n=1000, n_search=500)
+FULL |= dict(rates=(5e-4, 1e-3, 2e-3), beyond=4)
 QUICK = dict(rounds=2, draws=1, search=0.05, minutes=(0.05, 0.1, 0.2), n=80, n_search=70)
+QUICK |= dict(rates=(2e-3,), beyond=1)
 # One network class for many networks, with and without gradients: more graphs than the 8 after which
 # torch silently goes on without compiling.
 torch._dynamo.config.recompile_limit = 64
@@ -192,25 +196,28 @@ def convolution_peak(rounds: int) -> dict:
     return dict(operations_per_second=max(rates.values()), shapes=rates)
 
 
-def peak_memory(name: str, setting: str, what: str) -> float:
-    """MiB that training or sampling takes beyond Python, torch and the pictures, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.bench", "--memory", name, setting, what]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+def alone(name: str, setting: str, what: str) -> dict:
+    """`in_this_process` of training or sampling, in a process of its own that has nothing compiled yet."""
+    command = [sys.executable, "-m", "benchmarks.bench", "--alone", name, setting, what]
+    fresh = os.environ | dict(TORCHINDUCTOR_FORCE_DISABLE_CACHES="1")
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, env=fresh)
     if answer.returncode:
         raise RuntimeError(f"Measuring the memory of {name} failed: {answer.stderr.strip()[-500:]}")
-    return float(answer.stdout.split()[-1])
+    return json.loads(answer.stdout.splitlines()[-1])
 
 
-def report_memory(name: str, setting: str, what: str) -> None:
-    """Prints how far three training steps, or one draw, raise this process's peak memory, in MiB."""
+def in_this_process(name: str, setting: str, what: str) -> dict:
+    """'mib' by which three training steps, or one draw, raise the peak memory; seconds of the 'first'."""
     peer = peers()[name]
     data = Images(torch.zeros(BATCH * 4, 3, SIDE, SIDE))
     train = what == "training"
     run = training_step(peer, setting, data, SIDE) if train else sampling(peer, setting, SIDE)
-    before = peak_of_process()
-    for _ in range(3 if train else 1):
+    before, start = peak_of_process(), time.perf_counter()
+    run()
+    first = time.perf_counter() - start
+    for _ in range(2 if train else 0):
         run()
-    print(peak_of_process() - before)
+    return dict(mib=peak_of_process() - before, first=first)
 
 
 def peak_of_process() -> float:
@@ -230,8 +237,7 @@ def train_and_score(
 ) -> dict:
     """Fréchet distance with its interval of n pictures after so many steps from scratch, seed 0.
 
-    'fd' is None where the training diverged. 'first' is the seconds of the first step (with compiling),
-    'step' the median of the others.
+    'fd' is None where the training diverged; 'step' is the median seconds of a step.
     """
     for old in checkpoint.parent.glob("*.pt*"):
         if old not in (checkpoint, previous(checkpoint)):
@@ -251,7 +257,7 @@ def train_and_score(
     except FloatingPointError:
         return found
     bar.close()
-    found |= dict(first=seconds[0], step=statistics.median(seconds[1:] or seconds))
+    found |= dict(step=statistics.median(seconds))
     torch.manual_seed(0)
     images = []
     with setting_of(PLAIN, peer, step.ema):
@@ -336,10 +342,10 @@ def measure(results: Results, plan: dict) -> dict:
         make=lambda: {name: count_parameters(peer.network(SIDE)) for name, peer in rivals.items()},
     )
 
-    def speeds(make_run, settings, rounds, bar):
+    def speeds(make_run, settings, rounds, bar, skip=2):
         names = [(name, setting) for name in rivals for setting in settings(name)]
         runs = {(name, setting): make_run(rivals[name], setting) for name, setting in names}
-        found = in_turns(runs, rounds, bar=bar)
+        found = in_turns(runs, rounds, skip, bar)
         return {name: {s: found[n, s] for n, s in names if n == name} for name in rivals}
 
     training = part(
@@ -359,11 +365,12 @@ def measure(results: Results, plan: dict) -> dict:
             lambda name: (USER, PLAIN, "bf16, channels-last, compiled"),
             plan["draws"],
             "sampling",
+            skip=1,  # a draw has many calls
         ),
     )
     for what, name in itertools.product(("training", "sampling"), rivals):
         for setting in (USER, best[name]):
-            part("memory", what, name, setting, make=lambda n=name, s=setting, w=what: peak_memory(n, s, w))
+            part("memory", what, name, setting, make=lambda n=name, s=setting, w=what: alone(n, s, w))
     part("peak", make=lambda: convolution_peak(plan["rounds"]))
     part("operations", make=lambda: {name: operations(peer) for name, peer in rivals.items()})
     part("sizes", make=lambda: sizes(rivals, faces, plan["draws"]))
@@ -398,13 +405,14 @@ def quality(results: Results, plan: dict, rivals: dict, data: Images, training: 
             )
         )
 
+    lowest, highest = min(plan["rates"]) / plan["beyond"], max(plan["rates"]) * plan["beyond"]
     rate = {}
     for name in rivals:
-        tried, wanted = {}, list(RATES)
+        tried, wanted = {}, plan["rates"]
         while wanted:
             tried |= {r: run("search", name, plan["search"], r, plan["n_search"]) for r in wanted}
             rate[name] = min(tried, key=tried.get)
-            wanted = [r for r in beyond(rate[name], tried) if RATES[0] / 4 <= r <= RATES[-1] * 4]
+            wanted = [r for r in beyond(rate[name], tried) if lowest <= r <= highest]
         if tried[rate[name]] == math.inf:
             raise RuntimeError(
                 f"{name} diverged at every learning rate tried ({min(tried):g} to {max(tried):g})."
@@ -506,8 +514,8 @@ The 10,000 drawn training faces at {m["side"]}×{m["side"]}, batch {m["batch"]},
 Steps, draws and sizes were measured in turns within one run: medians with quartiles in brackets; overhead
 one network after the other, memory once. Each library once as its users run it (its own network, loop and
 sampler, float32), and once in bf16, channels-last and compiled, where all of them are trained by this
-project's `fit` (AdamW, warm-up, averaged weights in every step). Compiling itself is not counted, the first
-step below tells what it took.
+project's `fit` (AdamW, warm-up, averaged weights in every step). Compiling itself is not counted; what it
+takes is told beside the memory.
 
 "{OWN}" is the course's face model, which folds 2×2 pixels into channels before its first convolution;
 "pixels not folded" is the same network without that, as the peers' are. What the first gains over the
@@ -536,21 +544,27 @@ cannot tell from a small one, in all but its users' way.
     peak = found["peak"]["operations_per_second"]
     text += f"The fastest bf16 3×3 convolution found here: {peak / 1e9:.0f} billion operations a second.\n\n"
     text += (
-        "MiB beyond what Python, torch and the pictures take; a compiled setting has its compiler in it. "
+        "MiB beyond what Python, torch and the pictures take, of a process that compiles anew where it is "
+        "compiled; the first training step has the compiling in it. "
         "Overhead: the share of a run of the sampler that is not in its forwards, and the same against as "
         "many forwards alone, which has the noise of both.\n\n"
     )
     columns = ("training, MiB, users' way", "best", "sampling, MiB, users' way", "best")
-    columns += ("billion operations a step", "share of the peak", "overhead, %", "against forwards alone, %")
+    columns += (
+        "first step, s",
+        "billion operations a step",
+        "share of the peak",
+        "overhead, %",
+        "against forwards alone, %",
+    )
     text += "| | " + " | ".join(columns) + " |\n" + "|---" * (1 + len(columns)) + "|\n"
     for name in names:
         best = fastest(found["training"][name])
         count, over = found["operations"][name], found["overhead"][name]
         share = count / found["training"][name][best]["median"] / peak
-        memory = [found["memory"][w][name][s] for w in ("training", "sampling") for s in (USER, best)]
-        text += (
-            f"| {name} | " + " | ".join(f"{x:.0f}" for x in memory) + f" | {count / 1e9:.0f} | {share:.0%} "
-        )
+        cells = [found["memory"][w][name][s]["mib"] for w in ("training", "sampling") for s in (USER, best)]
+        cells += [found["memory"]["training"][name][best]["first"], count / 1e9]
+        text += f"| {name} | " + " | ".join(f"{x:.0f}" for x in cells) + f" | {share:.0%} "
         text += "| " + " | ".join(quartiles(over[k], "{:.2f}", 100) for k in ("inside", "alone")) + " |\n"
     text += f"\n## Milliseconds of a training step against the side ({PLAIN})\n\n"
     text += (
@@ -570,15 +584,16 @@ Fréchet distance in the 64 features of `face-features`, {m["sampler_steps"]} st
 sampler, all set to DDIM, against the 10,000 training faces; real against real {floor["fd"]:.2f}
 (n = {floor["n"]}). One seed (0), from scratch; intervals are those of the drawn pictures only. The learning
 rate is the best of a short search (below). The steps are those that fit into the minutes by the median time
-of a step measured above; beside them what a step, and the first with its compiling, took in the training.
+of a step measured above, without the time to compile, which stands there too; "ms a step" is the median in
+this training.
 
-| | setting | rate | minutes | steps | ms a step | first step, s | FD (95 %) |
-|---|---|---|---|---|---|---|---|
+| | setting | rate | minutes | steps | ms a step | FD (95 %) |
+|---|---|---|---|---|---|---|
 """
     for name, runs in found["quality"].items():
         for minutes in sorted(runs, key=float):
             r = runs[minutes]
-            took = f"{1000 * r['step']:.0f} | {r['first']:.0f}" if "step" in r else " | "
+            took = f"{1000 * r['step']:.0f}" if "step" in r else ""
             text += f"| {name} | {r['setting']} | {r['rate']:g} | {minutes} | {r['steps']} | {took} "
             text += f"| {told(r)} |\n"
     tried = sorted({float(rate) for runs in found["search"].values() for rate in runs})
@@ -629,10 +644,10 @@ def picture(found: dict, file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few steps of everything, into build/")
-    parser.add_argument("--memory", nargs=3, metavar=("NAME", "SETTING", "WHAT"), help=argparse.SUPPRESS)
+    parser.add_argument("--alone", nargs=3, metavar=("NAME", "SETTING", "WHAT"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.memory:
-        return report_memory(*asked.memory)
+    if asked.alone:
+        return print(json.dumps(in_this_process(*asked.alone)))
     folder = BUILD.parent / "bench-quick" if asked.quick else HERE
     scratch = BUILD / ("bench-quick" if asked.quick else "bench")
     found = measure(Results(folder / "bench.json", scratch), QUICK if asked.quick else FULL)

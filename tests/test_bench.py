@@ -4,7 +4,6 @@ import functools
 import json
 import math
 import subprocess
-import time
 import types
 
 import pytest
@@ -133,6 +132,42 @@ def test_the_rate_search_goes_on_at_its_edges():
     assert bench.beyond(1e-3, (5e-4, 1e-3, 2e-3)) == []
 
 
+def test_the_headline_takes_the_best_rate_and_only_the_best_peer_three_times(tmp_path, monkeypatch):
+    names = ("this project", "good", "bad")
+    best = dict.fromkeys(names, "bf16")
+    training = {n: {"bf16": dict(median=0.5 if n == "bad" else 0.25)} for n in names}
+    asked = []
+
+    def score(peer, data, reference, rate, steps, n, setting, checkpoint):
+        asked.append((checkpoint.name, rate, steps, n, setting))
+        edge = {"this project": 1e-3, "good": 4e-3, "bad": 1.25e-4}[peer.name]  # the best rate of each
+        off = abs(math.log2(rate / edge))
+        return dict(fd=None if peer.name == "bad" and rate > 1e-3 else off + 100 / steps, rate=rate, n=n)
+
+    monkeypatch.setattr(bench, "train_and_score", score)
+    results = bench.Results(tmp_path / "bench.json", tmp_path / "unfinished")
+    rivals = {name: types.SimpleNamespace(name=name) for name in names}
+    data = Images(torch.zeros(70, 3, 32, 32))
+    monkeypatch.setattr(bench, "load_model", lambda name: None)
+    monkeypatch.setattr(bench, "extract", lambda _, x: torch.randn(len(x), 2))
+    bench.quality(results, bench.FULL, rivals, data, training, best)
+    tried = {name: sorted(map(float, results.found["search"][name])) for name in names}
+    assert tried["this project"] == [5e-4, 1e-3, 2e-3]
+    assert tried["good"] == [5e-4, 1e-3, 2e-3, 4e-3, 8e-3]
+    assert tried["bad"] == [1.25e-4, 2.5e-4, 5e-4, 1e-3, 2e-3]  # not beyond a quarter of the first
+    chosen = {
+        name: {m: r["rate"] for m, r in runs.items()} for name, runs in results.found["quality"].items()
+    }
+    assert chosen == {
+        "this project": {"5": 1e-3, "10": 1e-3, "20": 1e-3},
+        "good": {"5": 4e-3, "10": 4e-3, "20": 4e-3},
+        "bad": {"10": 1.25e-4},
+    }
+    assert ("quality-this_project-5.pt", 1e-3, 1200, 1000, "bf16") in asked  # 300 s in steps of 0.25 s
+    assert ("search-bad-0.002.pt", 2e-3, 360, 500, "bf16") in asked
+    assert len({name for name, *_ in asked}) == len(asked)
+
+
 def trained(tmp_path, name="a.pt", **changes):
     """A training of four steps from scratch and its distance on 70 pictures."""
     own = peers()["this project"]
@@ -149,7 +184,7 @@ def test_a_training_that_diverges_is_a_result_and_the_next_begins_anew(tmp_path,
     monkeypatch.setattr("benchmarks.peers.STEPS", 2)
     found = trained(tmp_path)
     assert found["fd"] > 0 and found["interval"][0] < found["interval"][1]
-    assert found["first"] > 0 and found["step"] > 0 and found["steps"] == 2
+    assert found["step"] > 0 and found["steps"] == 2
     lost = trained(
         tmp_path, "b.pt", loss=lambda network, batch, g: network(batch, torch.ones(BATCH).long()).sum() / 0
     )
@@ -189,8 +224,9 @@ def test_all_networks_have_nearly_as_many_parameters():
 
 def test_memory_is_that_of_the_training_also_when_this_process_is_large():
     large = torch.ones(3 * 2**27)  # 1.5 GiB: a child's ru_maxrss would begin with them
-    found = bench.peak_memory("this project", "bf16", "training")
-    assert large[-1] == 1 and 50 < found < 2000, found
+    found = bench.alone("this project", "bf16", "training")
+    assert large[-1] == 1 and 50 < found["mib"] < 2000, found
+    assert found["first"] > 0
 
 
 def test_a_part_is_measured_once_and_kept(tmp_path):
@@ -227,7 +263,7 @@ def measured():
 
     def score(fd):
         return dict(fd=fd, interval=[fd - 0.4, fd + 0.4], steps=9, rate=2e-3, n=80, setting="bf16",
-                    first=30.0, step=0.2)  # fmt: skip
+                    step=0.2)  # fmt: skip
 
     over = dict(inside=seconds(0.01), alone=dict(seconds(0.012), low=-0.01))
     lost = dict(fd=None, interval=None, steps=9, rate=2e-3, n=80, setting="bf16")
@@ -238,7 +274,8 @@ def measured():
         parameters=dict.fromkeys(names, 3_700_000),
         training=dict(zip(names, (row(0.4, 0.2), row(0.5, 0.4), row(0.6, 0.25), row(0.9, 0.5)), strict=True)),
         sampling=dict(zip(names, (drawn(4, 2), drawn(5, 4), drawn(5, 3), drawn(9, 8)), strict=True)),
-        memory={what: dict.fromkeys(names, {bench.USER: m, "bf16, channels-last, compiled": m - 10})
+        memory={what: dict.fromkeys(names, {bench.USER: dict(mib=m, first=1.0),
+                                            "bf16, channels-last, compiled": dict(mib=m - 10, first=30.0)})
                 for what, m in (("training", 100.0), ("sampling", 50.0))},
         peak=dict(operations_per_second=1e12, shapes={}),
         operations=dict.fromkeys(names, 10**11),
@@ -271,13 +308,13 @@ def test_the_report_and_the_picture_hold_the_figures(tmp_path):
     found = measured()
     text = bench.report(found)
     assert "| this project | 3.70 M | 400 (400…400) | 600 (600…600) |" in text
-    memory = "| 100 | 90 | 50 | 40 "
+    memory = "| 100 | 90 | 50 | 40 | 30 "
     assert (
         memory + "| 100 | 50% | 1.00 (1.00…1.00) | 1.20 (-1.00…1.20) |" in text
     )  # 10^11 operations in 0.2 s of 10^12 a second
     assert "| 1.00 |" in text  # four times the pixels, four times the time
-    assert "| other | bf16 | 0.002 | 10 | 9 | 200 | 30 | 5.00 (4.60 … 5.40) |" in text
-    assert "| slow | bf16 | 0.002 | 10 | 9 |  |  | diverged |" in text
+    assert "| other | bf16 | 0.002 | 10 | 9 | 200 | 5.00 (4.60 … 5.40) |" in text
+    assert "| slow | bf16 | 0.002 | 10 | 9 |  | diverged |" in text
     assert "| slow | 7.00 (6.60 … 7.40) | diverged |" in text
     for line in text.splitlines():
         if line.startswith("|"):
