@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -121,10 +122,15 @@ def _celebahq_folder(folder, split, size, limit) -> Faces:
     )
 
 
+def cut_square(image: Image.Image, size: int, crop=None) -> np.ndarray:
+    """`square` of a picture, of its crop where it has the size of the aligned pictures."""
+    return square(image.crop(crop) if crop and image.size == (178, 218) else image, size)
+
+
 def _read(path: Path, size: int, crop=None) -> np.ndarray:
     try:
         image = Image.open(path)
-        return square(image.crop(crop) if crop and image.size == (178, 218) else image, size)
+        return cut_square(image, size, crop)
     except (OSError, SyntaxError) as error:
         raise ValueError(
             f"{path} cannot be read as a picture ({error}): it is damaged; fetch it again."
@@ -138,44 +144,61 @@ def _hub(name, split, size, limit) -> Faces:
     repository, image, text, splits = HUB[name]
     if split not in splits:
         raise NotFound(f"it has no {split} split")
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise NotFound("HF_HUB_OFFLINE=1 forbids the network")
+    _network()
     try:
         stream = load_dataset(repository, split=splits[split], streaming=True)
-        rows = list(stream.take(limit) if limit else stream)
+        return from_rows(name, split, stream.take(limit) if limit else stream, size, image, text)
+    except NotFound:
+        raise
     except Exception as error:  # the Hub client raises many kinds; the reader is told which
-        raise NotFound(f"{type(error).__name__}") from error
-    if not rows:
-        raise NotFound(f"its {split} split is empty")
-    return from_rows(name, split, rows, size, image, text)
+        raise NotFound(_told(error)) from error
 
 
-def from_rows(source: str, split: str, rows: list[dict], size: int, image: str, text: str | None) -> Faces:
-    """Faces from rows of a `datasets` table: pictures, boolean columns as attributes, one text column."""
-    names = tuple(k for k, v in rows[0].items() if isinstance(v, bool))
+def _network() -> None:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise NotFound("HF_HUB_OFFLINE=1 forbids the network")
+
+
+def _told(error: Exception) -> str:
+    """The kind of an error and the first line of what it says."""
+    said = str(error).strip().splitlines()
+    return type(error).__name__ + (f": {said[0][:200]}" if said else "")
+
+
+def from_rows(
+    source: str, split: str, rows: Iterable[dict], size: int, image: str, text: str | None
+) -> Faces:
+    """Faces from rows of a `datasets` table: pictures, boolean columns as attributes, one text column.
+
+    Each picture is made small as it comes, so a stream of large ones fits into memory.
+    """
     crop = CELEBA_CROP if source == "celeba" else None
-    pictures = [
-        square(r[image].crop(crop) if crop and r[image].size == (178, 218) else r[image], size) for r in rows
-    ]
+    names, pictures, attributes, captions = (), [], [], []
+    for row in rows:
+        names = names or tuple(k for k, v in row.items() if isinstance(v, bool))
+        pictures.append(cut_square(row[image], size, crop))
+        attributes.append([row[n] for n in names])
+        captions += [[row[text]]] if text else []
+    if not pictures:
+        raise NotFound(f"its {split} split is empty")
     return Faces(
         source,
         split,
         to_tensor(pictures),
-        torch.tensor([[r[n] for n in names] for r in rows], dtype=torch.int8).view(len(rows), len(names)),
+        torch.tensor(attributes, dtype=torch.int8).view(len(pictures), len(names)),
         names,
         {n: (False, True) for n in names},
-        [[r[text]] for r in rows] if text else [],
-        tuple(range(len(rows))),
+        captions,
+        tuple(range(len(pictures))),
     )
 
 
 def _torchvision(folder, split, size, limit) -> Faces:
     from torchvision.datasets import CelebA
 
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise NotFound("HF_HUB_OFFLINE=1 forbids the network")
+    _network()
     try:
         CelebA(folder.parent, split=split, download=True)  # puts the official layout into …/celeba
     except Exception as error:  # the Drive link fails in many ways; the reader is told which
-        raise NotFound(f"{type(error).__name__}") from error
+        raise NotFound(_told(error)) from error
     return _celeba_folder(folder.parent / "celeba", split, size, limit)

@@ -32,6 +32,9 @@ def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder
 
     if bits not in (8, 16, 32):
         raise ValueError(f"Weights are stored in 8, 16 or 32 bits, not in {bits}.")
+    kind = type(network).__name__
+    if kind not in NETWORKS or not hasattr(network, "config"):
+        raise TypeError(f"A checkpoint holds one of {', '.join(NETWORKS)} with its config, not a {kind}.")
     path = Path(folder) / name
     path.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
@@ -41,16 +44,16 @@ def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder
         elif value.is_floating_point():
             weights[key] = value.half()
     save_file(weights, path / "model.half")
-    os.replace(path / "model.half", path / "model.safetensors")
     card = {
         "name": name,
-        "network": type(network).__name__,
+        "network": kind,
         "config": network.config,
         **card,
         "bits": bits,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "bytes": (path / "model.safetensors").stat().st_size,
+        "bytes": (path / "model.half").stat().st_size,
     }
+    os.replace(path / "model.half", path / "model.safetensors")
     write_card(path, card)
     return path
 
@@ -64,7 +67,10 @@ def to_blocks(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def from_blocks(blocks: Tensor, scale: Tensor, shape: torch.Size) -> Tensor:
-    """What `to_blocks` was given, in float32, each number within half a scale of what it was."""
+    """What `to_blocks` was given, in float32, each number within half a scale of what it was.
+
+    Further off in blocks of numbers below 1e-3, whose scale has few digits in half precision.
+    """
     return (blocks.float() * scale.float()).flatten()[: shape.numel()].view(shape)
 
 
@@ -85,9 +91,10 @@ def load_card(name: str, folder: Path = FOLDER) -> dict:
     path = Path(folder) / name / "card.json"
     if not path.exists():
         there = sorted(p.parent.name for p in Path(folder).glob("*/card.json"))
+        known = f"choose one of {', '.join(there)}" if there else "none is there"
         raise FileNotFoundError(
-            f"There is no checkpoint '{name}' in {folder} (there: {', '.join(there) or 'none'}): "
-            f"train it with `make checkpoints NAME={name}`."
+            f"There is no checkpoint '{name}' in {folder}: {known}, "
+            "or train one of the course's with `make checkpoints NAME=…`."
         )
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -3,12 +3,11 @@
 import importlib
 import importlib.metadata
 import os
+import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -52,18 +51,6 @@ def device():
     return torch.device("cuda" if _cuda() and profile() != "cpu" else "cpu")
 
 
-def online(seconds=2.0):
-    """True if the Hugging Face Hub can be reached; HF_HUB_OFFLINE=1 says no without trying."""
-    from huggingface_hub import constants
-
-    return not constants.HF_HUB_OFFLINE and _reachable(constants.ENDPOINT, seconds)
-
-
-def in_colab():
-    """True inside Google Colab."""
-    return "google.colab" in sys.modules
-
-
 def install_missing():
     """Install the course's dependencies that are not here, changing nothing that is; return them.
 
@@ -101,6 +88,7 @@ def setup(minutes=None, seed=0):
     from .plots import style
 
     style()
+    random.seed(seed)
     numpy.random.seed(seed)
     torch.manual_seed(seed)
     if installed:
@@ -145,26 +133,6 @@ def _cuda():
     import torch
 
     return torch.cuda.is_available()
-
-
-@cache
-def _reachable(url, seconds):
-    host = re.sub(r"^https?://|/.*", "", url)
-    host, _, port = host.partition(":")
-    answer = []
-
-    def connect():
-        try:
-            socket.create_connection((host, int(port or 443)), timeout=seconds).close()
-            answer.append(True)
-        except OSError:
-            pass
-
-    # A thread, because looking up a name has no time limit of its own.
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return bool(answer)
 
 
 def _describe(device):

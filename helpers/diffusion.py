@@ -30,22 +30,31 @@ def add_noise(schedule: Schedule, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     return signal * x0 + noise * eps
 
 
+def transition(schedule: Schedule, t: Tensor, s: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Factor and variance of q(x_t given x_s), s < t; for neighbours √α_t and β_t (DDPM, eq. 2).
+
+    Both (B, 1, …, 1) in float64; the variance is noise_t² − factor² · noise_s² for any table.
+    """
+    (signal_t, noise_t), (signal_s, noise_s) = (schedule.at(k, like, exact=True) for k in (t, s))
+    factor = signal_t / signal_s
+    return factor, noise_t**2 - factor**2 * noise_s**2
+
+
 def posterior(schedule: Schedule, x0: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (B, …) and variance (B, 1, …, 1) of q(x_{t−1} given x_t, x_0), t in 1…T (DDPM, eq. 6, 7)."""
     t = torch.as_tensor(t)
     if (t < 1).any():
         raise ValueError("The posterior of step t needs t ≥ 1: there is nothing before the clean image.")
-    (signal_t, noise_t), (signal_s, noise_s) = (schedule.at(t, like=x_t), schedule.at(t - 1, like=x_t))
-    ratio = signal_t / signal_s  # √α_t
-    beta = noise_t**2 - ratio**2 * noise_s**2  # β_t
-    mean = signal_s * beta / noise_t**2 * x0 + ratio * noise_s**2 / noise_t**2 * x_t
-    return mean, noise_s**2 / noise_t**2 * beta
+    (_, noise_t), (signal_s, noise_s) = (schedule.at(k, x_t, exact=True) for k in (t, t - 1))
+    factor, beta = transition(schedule, t, t - 1, x_t)
+    old, new = (signal_s * beta / noise_t**2).to(x_t), (factor * noise_s**2 / noise_t**2).to(x_t)
+    return old * x0 + new * x_t, (noise_s**2 / noise_t**2 * beta).to(x_t)
 
 
 def to_target(schedule: Schedule, x0: Tensor, eps: Tensor, t: Tensor, target: str) -> Tensor:
     """What a network of this kind should answer: ε, x0, v = signal·ε − noise·x0, or score = −ε/noise.
 
-    Sources: DDPM eq. 12; v: Progressive Distillation, appendix D; score: Song et al. 2021, eq. 9.
+    Sources: DDPM eq. 12; v: Progressive Distillation, appendix D; score: Dhariwal and Nichol 2021, eq. 11.
     """
     signal, noise = schedule.at(t, like=x0)
     if target == "eps":
@@ -71,6 +80,8 @@ def from_target(
             raise ValueError("At signal_T = 0 the noise says nothing about x0: predict x0 or v instead.")
         return (x_t - noise * answer) / signal, answer
     if target == "x0":
+        if (noise == 0).any():
+            raise ValueError("At t = 0 nothing is noise, so x0 says nothing about ε: start at t ≥ 1.")
         return answer, (x_t - signal * answer) / noise
     if target == "v":
         scale = signal**2 + noise**2  # 1 for variance-preserving tables
@@ -131,9 +142,18 @@ class Denoiser:
             )
         self.network, self.schedule, self.target = network, schedule, target
 
+    def answer(self, x_t: Tensor, t: Tensor, **condition) -> Tensor:
+        """The network's own answer; ValueError where its shape is not that of x_t (it would be stretched)."""
+        answer = self.network(x_t, t, **condition)
+        if answer.shape != x_t.shape:
+            raise ValueError(
+                f"The network answered {tuple(answer.shape)} to x_t {tuple(x_t.shape)}: make both the same."
+            )
+        return answer
+
     def __call__(self, x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
         t = check_t(torch.as_tensor(t, device=x_t.device), self.schedule.steps, len(x_t))
-        answer = self.network(x_t, t, **condition)
+        answer = self.answer(x_t, t, **condition)
         return from_target(self.schedule, answer.to(x_t.dtype), x_t, t, self.target)
 
 
@@ -156,7 +176,7 @@ def diffusion_loss(
     t = torch.randint(1, schedule.steps + 1, (len(x0),), generator=generator, device=x0.device)
     eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
     x_t = add_noise(schedule, x0, t, eps)
-    answer = denoiser.network(x_t if hole is None else torch.where(hole, x_t, x0), t, **condition)
+    answer = denoiser.answer(x_t if hole is None else torch.where(hole, x_t, x0), t, **condition)
     wanted = to_target(schedule, x0, eps, t, denoiser.target)
     error = F.mse_loss(answer.float(), wanted, reduction="none")  # (B, …)
     if hole is None:

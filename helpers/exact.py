@@ -56,5 +56,5 @@ class MixtureDenoiser:
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """n points (n, D) of the data."""
         k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
-        z = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype)
+        z = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype, device=k.device)
         return self.means[k] + self.stds[k, None] * z

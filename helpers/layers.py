@@ -17,7 +17,7 @@ def zero(module: nn.Module) -> nn.Module:
 
 
 def sinusoidal_embedding(t: Tensor, dim: int) -> Tensor:
-    """cos and sin of t·ω, ω falling from 1 to 1/10000 (Transformer, section 3.5); t (B,) → (B, dim)."""
+    """cos and sin of t·ω, ω falling from 1 towards 1/10000 (Transformer, section 3.5); t (B,) → (B, dim)."""
     if dim % 2:
         raise ValueError(f"A sinusoidal embedding has pairs of cos and sin: dim must be even, not {dim}.")
     omega = torch.exp(-math.log(10_000) * torch.arange(dim // 2, device=t.device) / (dim // 2))
@@ -26,7 +26,7 @@ def sinusoidal_embedding(t: Tensor, dim: int) -> Tensor:
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with the largest number of groups up to 32 that leaves at least 4 channels each, else 1."""
+    """GroupNorm with the first of 32, 24, 16, 12, … groups that leaves at least 4 channels each, else 1."""
     sizes = (32, 24, 16, 12, 8, 6, 4, 3, 2)
     groups = next((g for g in sizes if channels % g == 0 and channels // g >= 4), 1)
     return nn.GroupNorm(groups, channels)

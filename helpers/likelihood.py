@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .diffusion import add_noise, posterior
+from .diffusion import add_noise, posterior, transition
 from .schedules import Schedule, check_t
 
 
@@ -78,13 +78,13 @@ def step_variance(schedule: Schedule, t: Tensor, variance: str = "large") -> Ten
     if variance not in ("small", "large"):
         raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
     t = torch.as_tensor(t)
+    t = check_t(t, schedule.steps, len(t) if t.ndim else 1)
     if (t < 1).any():
         raise ValueError("A step back starts at t ≥ 1.")
-    if variance == "large":
-        return (1 - (schedule.signal[t.cpu()] / schedule.signal[t.cpu() - 1]) ** 2).to(t.device)
-    t = t.clamp(min=min(2, schedule.steps))
     like = torch.zeros(len(t), dtype=torch.float64, device=t.device)
-    return posterior(schedule, like, like, t)[1]
+    if variance == "large":
+        return transition(schedule, t, t - 1, like)[1].to(like)
+    return posterior(schedule, like, like, t.clamp(min=min(2, schedule.steps)))[1]
 
 
 def step_term(
@@ -147,12 +147,12 @@ def bound(
 
     A stratum's term is its width times L_{t−1}; options go to `step_term`. `strata(T, T−1)` takes every t.
     """
-    at, draw = x0.device, dict(generator=generator, device=x0.device)
+    draw = dict(generator=generator, device=x0.device)
     columns, errors = [], []
     for low, high in zip([0, *edges[:-1]], edges, strict=True):
         t = torch.randint(low + 1, high + 1, (len(x0),), **draw)
         eps = torch.randn(x0.shape, dtype=x0.dtype, **draw)
-        term, error = step_term(predict, schedule, x0, t.to(at), eps, **options)
+        term, error = step_term(predict, schedule, x0, t, eps, **options)
         columns.append((high - low) * term)
         errors.append(error.sqrt())
     steps = torch.stack(columns[1:], 1)

@@ -66,10 +66,6 @@ class Faces:
             row[place] = choices.index(value)
         return row.expand(count, -1).clone()
 
-    def describe(self, index: int) -> dict:
-        """The attributes of one face in words."""
-        return {n: self.values[n][int(v)] for n, v in zip(self.names, self.attributes[index], strict=True)}
-
     def take(self, indices) -> Faces:
         """The faces at these positions, in this order."""
         indices = torch.as_tensor(indices)

@@ -49,6 +49,8 @@ def show_images(
 
     if len(images) < 1:
         raise ValueError("There are no images to show.")
+    if images[0].ndim != 3:
+        raise ValueError(f"Images to show are (N, C, H, W); the first of these is {tuple(images[0].shape)}.")
     if titles and len(titles) != len(images):
         raise ValueError(f"There are {len(images)} images but {len(titles)} titles.")
     columns = min(columns, len(images))

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .diffusion import eps_from_x0
+from .diffusion import eps_from_x0, transition
 from .schedules import Schedule
 
 
 class State(NamedTuple):
-    """Where a sampler stands after a step: x (B, …) at step s, and the x0 (B, …) that led there."""
+    """Where a sampler stands after a step: x (B, …) at step s, and the x0 (B, …) believed in before it."""
 
     s: int
     x: Tensor
@@ -71,8 +71,7 @@ def step(
         raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
     if variance == "large" and eta != 1:
         raise ValueError("The large variance belongs to η = 1.")
-    wide = torch.empty((len(x0),) + (1,) * (x0.ndim - 1), dtype=torch.float64)  # neighbours differ by 1e-6
-    (signal_t, noise_t), (signal_s, noise_s) = schedule.at(t, like=wide), schedule.at(s, like=wide)
+    (signal_t, noise_t), (signal_s, noise_s) = (schedule.at(k, x0, exact=True) for k in (t, s))
     if eta == 0:
         return signal_s.to(x0) * x0 + noise_s.to(x0) * eps
     if (noise_s >= noise_t).any():
@@ -84,7 +83,7 @@ def step(
         return mean
     if z is None:
         raise ValueError("A step with η > 0 needs the noise z.")
-    m = n if variance == "small" else (1 - signal_t**2 / signal_s**2).sqrt()
+    m = n if variance == "small" else transition(schedule, t, s, x0)[1].sqrt()
     return mean + torch.where(noise_s > 0, m, 0).to(x0) * z
 
 

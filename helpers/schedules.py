@@ -55,14 +55,21 @@ class Schedule:
         """log(signal²/noise²), shape (T+1,), +∞ at index 0 (VDM, section 3.1)."""
         return 2 * (self.signal.log() - self.noise.log())
 
-    def at(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """signal_t and noise_t for t (B,), shaped (B, 1, …, 1) in the dtype and device of `like`."""
+    def at(self, t: Tensor, like: Tensor, exact: bool = False) -> tuple[Tensor, Tensor]:
+        """signal_t and noise_t for t (B,), shaped (B, 1, …, 1) in the dtype and device of `like`.
+
+        exact: in float64 on the CPU. Neighbours differ by 1e-6, so the variance of a step is worked out
+        before anything is rounded.
+        """
         if not like.is_floating_point():
             raise TypeError(f"Images are {like.dtype}, but must be floats in [−1, 1]: use x / 127.5 - 1.")
         t = check_t(t, self.steps, len(like))
         shape = (-1,) + (1,) * (like.ndim - 1)
-        t = t.to(like.device)
-        return tuple(table.to(like)[t].view(shape) for table in (self.signal, self.noise))
+        kind = (
+            dict(dtype=torch.float64, device="cpu") if exact else dict(dtype=like.dtype, device=like.device)
+        )
+        t, tables = t.to(kind["device"]), (table.to(**kind) for table in (self.signal, self.noise))
+        return tuple(table[t].view(shape) for table in tables)
 
 
 def check_t(t: Tensor, steps: int, batch: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .diffusion import add_noise, check_images
+from .pictures import as_file, to_tensor
 from .schedules import Schedule
 
 HOLES = ("centre", "half", "boxes", "brush", "border")
@@ -130,14 +131,19 @@ def noisy_large(
 
 
 def jpeg(x0: Tensor, quality: int | Tensor) -> Tensor:
-    """x0 (B, 3, H, W) in [−1, 1] after JPEG of this quality, 1…95, one for all or one for each."""
+    """x0 (B, 3, H, W) in [−1, 1] after JPEG of this quality, 1…95, one for all or one for each.
+
+    Raises ValueError for another quality.
+    """
+    quality = torch.as_tensor(quality).expand(len(x0)).tolist()
+    if not all(1 <= q <= 95 for q in quality):
+        raise ValueError(f"The quality of a JPEG is 1…95, not {min(quality)} to {max(quality)}.")
     pixels = ((check_images(x0) + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
     after = []
-    for picture, q in zip(pixels, torch.as_tensor(quality).expand(len(x0)).tolist(), strict=True):
-        file = io.BytesIO()
-        Image.fromarray(picture).save(file, "JPEG", quality=int(q))
-        after.append(np.asarray(Image.open(file)))
-    return (torch.from_numpy(np.stack(after)).permute(0, 3, 1, 2).to(x0) / 127.5 - 1).contiguous()
+    for picture, q in zip(pixels, quality, strict=True):
+        file = as_file(Image.fromarray(picture), "JPEG", quality=int(q))
+        after.append(np.asarray(Image.open(io.BytesIO(file))))
+    return to_tensor(after).to(x0) / 127.5 - 1
 
 
 def damage(
@@ -147,19 +153,24 @@ def damage(
 
     y (B, 3, H, W) is known where hole, bool (B, 1, H, W), is False; colourise, super_resolve (×4) and
     jpeg (quality 5 to 30) change the whole picture, so there the hole is everything. Holes are random
-    unless given.
+    unless given, for square pictures. Drawn on the CPU, from a generator of any device.
     """
     if task not in TASKS:
         raise ValueError(f"There is no task '{task}'; choose one of {', '.join(TASKS)}.")
     check_images(x0, "x0")
     if x0.ndim != 4 or (task in ("colourise", "jpeg") and x0.shape[1] != 3):
         raise ValueError(f"For '{task}' x0 must be (B, 3, H, W), not {tuple(x0.shape)}.")
+    if generator is not None and generator.device.type != "cpu":
+        number = torch.randint(2**31, (), generator=generator, device=generator.device)
+        generator = torch.Generator().manual_seed(int(number))
     if task in ("inpaint", "uncrop"):
         if hole is None:
+            if x0.shape[-1] != x0.shape[-2]:
+                raise ValueError(f"Random holes are for square pictures, not {tuple(x0.shape)}: give a hole.")
             kinds = HOLES[:4] if task == "inpaint" else ("border",)
             pick = torch.randint(len(kinds), (len(x0),), generator=generator).tolist()
-            hole = torch.cat([make_holes(kinds[k], 1, x0.shape[-1], generator) for k in pick]).to(x0.device)
-        return cut(x0, hole, generator), hole
+            hole = torch.cat([make_holes(kinds[k], 1, x0.shape[-1], generator) for k in pick])
+        return cut(x0.cpu(), hole.cpu(), generator).to(x0.device), hole.to(x0.device)
     everything = torch.ones_like(x0[:, :1], dtype=torch.bool)
     if task == "colourise":
         return grey(x0), everything

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from . import course
+
 
 class Step(NamedTuple):
     """What one training step tells: its number (from 1), loss, learning rate, and the averaged network."""
@@ -126,12 +128,12 @@ def fit(
     drawing its randomness from the generator. With `checkpoint` (a file) everything is saved `every`
     steps and at the end, and the same call resumes to the same numbers as an uninterrupted run; `until`
     pauses earlier than `steps`. Under `accelerate launch` every process takes its share of the batch.
-    Raises FloatingPointError when the loss is not finite; the last good checkpoint stays.
+    Raises FloatingPointError when the loss or its gradient is not finite; the last good checkpoint stays.
     """
     from accelerate import Accelerator
     from accelerate.utils import gather_object
 
-    accelerator = Accelerator()
+    accelerator = Accelerator(cpu=course.device().type == "cpu")  # COURSE_PROFILE=cpu holds here too
     device, rank, world = accelerator.device, accelerator.process_index, accelerator.num_processes
     if batch % world:
         raise ValueError(f"A batch of {batch} cannot be shared equally among {world} processes.")
@@ -170,16 +172,14 @@ def fit(
             value = loss(run, items, generator)
         number = float(accelerator.reduce(value.detach().float(), reduction="mean"))
         if not math.isfinite(number):
-            kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was kept"
-            raise FloatingPointError(
-                f"The loss became {number} at step {step}, so training stopped; {kept}. "
-                "Try a lower learning rate."
-            )
+            raise FloatingPointError(stopped(f"The loss became {number}", step, checkpoint))
         now = learning_rate(step, steps, rate, warmup)
         for group in optimizer.param_groups:
             group["lr"] = now
         accelerator.backward(value)
-        accelerator.clip_grad_norm_(network.parameters(), clip)
+        norm = float(accelerator.clip_grad_norm_(network.parameters(), clip))
+        if not math.isfinite(norm):  # a finite loss can have such a gradient; the weights are still good
+            raise FloatingPointError(stopped(f"The gradient became {norm}", step, checkpoint))
         optimizer.step()
         optimizer.zero_grad()
         update_ema(average, network, step, ema)
@@ -202,6 +202,13 @@ def fit(
         yield Step(step, number, now, average)
     if done >= until:  # nothing was left to do: say how it stands
         yield Step(done, float("nan"), 0.0, average)
+
+
+def stopped(what: str, step: int, checkpoint: str | Path | None) -> str:
+    """One sentence on why a training ended, and what is left of it."""
+    there = checkpoint is not None and Path(checkpoint).exists()
+    kept = f"the last good checkpoint is {checkpoint}" if there else "no checkpoint was written yet"
+    return f"{what} at step {step}, so training stopped; {kept}. Try a lower learning rate."
 
 
 def random_state(device: torch.device) -> list[Tensor]:

@@ -106,7 +106,8 @@ class UNet(nn.Module):
             raise ValueError(
                 f"This U-Net needs sides divisible by {self.factor}, not {x.shape[2]}×{x.shape[3]}."
             )
-        e = self.time(sinusoidal_embedding(check_t(t, 10**9, len(x)), self.time[0].in_features))
+        t = check_t(t, 10**9, len(x))
+        e = self.time(sinusoidal_embedding(t, self.time[0].in_features).to(self.time[0].weight.dtype))
         if self.attributes is not None:
             if attributes is None:
                 attributes = t.new_full((len(x), len(self.attributes.cardinalities)), -1)

@@ -17,6 +17,7 @@ from helpers.diffusion import (
     min_snr_weight,
     posterior,
     to_target,
+    transition,
     x0_weight,
 )
 from helpers.schedules import make_schedule
@@ -339,3 +340,40 @@ def test_weights_refuse_what_they_do_not_know():
             call()
     with pytest.raises(ValueError, match="γ must be positive, not 0"):
         min_snr_weight("v", 0)
+
+
+@pytest.mark.parametrize("answer", [lambda x: x.mean(1, keepdim=True), lambda x: x[0]])
+def test_an_answer_of_another_shape_is_not_stretched(answer):
+    denoiser = Denoiser(lambda x, t: answer(x), make_schedule("linear"), "v")
+    with pytest.raises(ValueError, match=r"answered .* to x_t \(4, 2\)"):
+        denoiser(torch.randn(4, 2), 5)
+    with pytest.raises(ValueError, match=r"answered .* to x_t \(4, 2\)"):
+        diffusion_loss(denoiser, torch.zeros(4, 2))
+
+
+def test_x0_says_nothing_of_the_noise_where_there_is_none():
+    denoiser = Denoiser(lambda x, t: x, make_schedule("linear"), "x0")
+    with pytest.raises(ValueError, match="At t = 0 nothing is noise"):
+        denoiser(torch.randn(4, 2), 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_posterior_in_low_precision_is_that_in_high(dtype):
+    table, t = make_schedule("cosine"), torch.arange(1, 1001)
+    x = torch.ones(1000, 1, dtype=torch.float64)
+    mean, variance = posterior(table, x, x / 2, t)
+    low_mean, low_variance = posterior(table, x.to(dtype), (x / 2).to(dtype), t)
+    assert low_mean.dtype == low_variance.dtype == dtype
+    assert torch.allclose(low_variance.double(), variance, rtol=0.01, atol=1e-7)
+    assert torch.allclose(low_mean.double(), mean, rtol=0.02)
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "rectified_flow"])
+def test_two_steps_of_the_forward_process_are_one(name):
+    """q(x_t given x_r) through s: factors multiply, and the variance of s is carried on."""
+    table, like = make_schedule(name), torch.zeros(1, 1)
+    r, s, t = (torch.tensor([k]) for k in (100, 400, 700))
+    (first, var_s), (second, var_t) = transition(table, s, r, like), transition(table, t, s, like)
+    factor, variance = transition(table, t, r, like)
+    assert factor == pytest.approx(float(first * second), rel=1e-12)
+    assert variance == pytest.approx(float(second**2 * var_s + var_t), rel=1e-12)

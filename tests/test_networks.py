@@ -316,6 +316,15 @@ def test_bad_calls(options, arguments, message):
         network(*arguments)
 
 
+def test_a_network_in_another_precision(unet):
+    made = type(unet)(**unet.config).double()
+    x, t = torch.randn(2, made.channels, 8, 8).double(), torch.tensor([3, 7])
+    image = torch.zeros(2, made.image_channels, 8, 8).double()
+    assert made(x, t, image=image).dtype == torch.float64
+    assert made.bfloat16()(x.bfloat16(), t, image=image.bfloat16()).dtype == torch.bfloat16
+    assert torch.equal(made.double()(x, 5, image=image), made(x, torch.tensor([5, 5]), image=image))
+
+
 def test_fractional_t():
     with pytest.raises(TypeError, match="integer"):
         UNet(widths=(8,), attention=())(X, torch.tensor([0.5]))

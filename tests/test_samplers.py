@@ -251,9 +251,19 @@ def by_hand(table, walk, mu, std, eta, variance):
             sigma = eta * b_s * math.sqrt(1 - (a_t * b_s / (a_s * b_t)) ** 2)
         slope = a_s * gain + math.sqrt(b_s**2 - sigma**2) * pull
         mean = a_s * mu + slope * (mean - a_t * mu)
-        added = sigma**2 if variance == "small" else 1 - (a_t / a_s) ** 2
+        added = sigma**2 if variance == "small" else b_t**2 - (a_t / a_s) ** 2 * b_s**2
         var = slope**2 * var + (added if s else 0.0)
         yield mean, var
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine", "rectified_flow"])
+def test_both_variances_of_ddpm_lead_to_the_data(name):
+    """An exact denoiser and many steps: the chain ends with the spread of the data for any table."""
+    for variance in ("small", "large"):
+        *_, (mean, var) = by_hand(
+            make_schedule(name, 1000), pairs(range(1000, -1, -1)), 0.4, 0.3, 1.0, variance
+        )
+        assert mean == pytest.approx(0.4, abs=0.01) and math.sqrt(var) == pytest.approx(0.3, rel=0.03)
 
 
 CHAINS = [(0.0, "small"), (0.3, "small"), (1.0, "small"), (1.0, "large")]

@@ -116,6 +116,41 @@ def test_jpeg_is_pillows_and_worse_at_lower_quality(faces):
     )  # even quality 95 halves the colours' size
 
 
+@pytest.mark.parametrize("quality", [0, 96])
+def test_a_jpeg_of_another_quality_is_refused(faces, quality):
+    with pytest.raises(ValueError, match=f"1…95, not {quality}"):
+        jpeg(faces, quality)
+
+
+def test_random_holes_are_for_square_pictures():
+    with pytest.raises(ValueError, match="square pictures, not .2, 3, 32, 64.: give a hole"):
+        damage("inpaint", torch.zeros(2, 3, 32, 64))
+    hole = torch.ones(2, 1, 32, 64, dtype=torch.bool)
+    assert damage("inpaint", torch.zeros(2, 3, 32, 64), hole=hole)[1] is not None
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_damage_takes_a_generator_of_a_gpu(task, faces):
+    """It is only asked for a number there; what is drawn is drawn on the CPU."""
+
+    class Elsewhere(torch.Generator):
+        device = torch.device("cuda", 0)
+
+    real = torch.randint
+
+    def randint(*sizes, device="cpu", **options):
+        assert torch.device(device) == options["generator"].device
+        return real(*sizes, **options)
+
+    there = Elsewhere().manual_seed(3)
+    here = torch.Generator().manual_seed(int(real(2**31, (), generator=torch.Generator().manual_seed(3))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "randint", randint)
+        y, hole = damage(task, faces, there)
+    wanted, where = damage(task, faces, here)
+    assert torch.equal(y, wanted) and torch.equal(hole, where)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_damage_repeats_and_shows_only_what_is_known(task, faces):
     (y, hole), (again, _) = (damage(task, faces, seeded()) for _ in range(2))

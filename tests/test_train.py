@@ -388,6 +388,55 @@ def test_training_stops_at_nan(whole, tmp_path, bad):
     assert losses == whole[0][6:]  # and from there all goes well
 
 
+class Poison(torch.autograd.Function):
+    """Adds nothing to the loss, and NaN to its gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * math.nan
+
+
+def test_training_stops_at_a_gradient_of_nan(whole, tmp_path):
+    """The loss before such a step is finite; its weights must not become the last good checkpoint."""
+    path, calls = tmp_path / "a.pt", itertools.count(1)
+
+    def loss(network, x, generator):
+        value = denoise(network, x, generator)
+        return Poison.apply(value) if next(calls) == 9 else value  # a checkpoint would follow
+
+    with pytest.raises(FloatingPointError, match="gradient became nan at step 9.*last good.*a.pt"):
+        list(fit(tiny(), DATA, loss, checkpoint=path, **RECIPE))
+    assert read(path)["step"] == 6 and all(v.isfinite().all() for v in read(path)["network"].values())
+    losses, _ = run(path)
+    assert losses == whole[0][6:]
+
+
+def test_the_profile_cpu_holds_for_training(monkeypatch):
+    import accelerate
+
+    asked = []
+
+    def record(cpu=False, real=accelerate.Accelerator):
+        asked.append(cpu)
+        return real(cpu=True)
+
+    monkeypatch.setattr(accelerate, "Accelerator", record)
+    for name in ("cpu", "gpu"):
+        monkeypatch.setenv("COURSE_PROFILE", name)
+        monkeypatch.setattr("helpers.course._cuda", lambda: True)
+        next(iter(fit(tiny(), DATA, denoise, **RECIPE)))
+    assert asked == [True, False]
+
+
+def test_nan_before_the_first_checkpoint(tmp_path):
+    with pytest.raises(FloatingPointError, match="step 1.*no checkpoint"):
+        run(tmp_path / "a.pt", loss=lambda network, x, generator: network(x).sum() * math.nan)
+
+
 def test_nan_without_a_checkpoint():
     with pytest.raises(FloatingPointError, match="step 1.*no checkpoint"):
         run(loss=lambda network, x, generator: network(x).sum() * math.nan)

@@ -155,6 +155,11 @@ def test_show_images(n, columns, grid, c):
     assert_shows(plots.show_images(list(pictures), columns=columns, show=False), pictures)
 
 
+def test_one_picture_without_a_batch_is_refused():
+    with pytest.raises(ValueError, match=r"are \(N, C, H, W\); the first of these is \(8, 8\)"):
+        plots.show_images(torch.zeros(3, 8, 8), show=False)
+
+
 def test_show_images_without_the_style():
     """A reader who imports this one function gets a figure too."""
     matplotlib.rcdefaults()
