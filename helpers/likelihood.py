@@ -77,8 +77,8 @@ def step_variance(schedule: Schedule, t: Tensor, variance: str = "large") -> Ten
     """
     if variance not in ("small", "large"):
         raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
-    t = torch.as_tensor(t)
-    t = check_t(t, schedule.steps, len(t) if t.ndim else 1)
+    t = torch.atleast_1d(torch.as_tensor(t))
+    t = check_t(t, schedule.steps, len(t))
     if (t < 1).any():
         raise ValueError("A step back starts at t ≥ 1.")
     like = torch.zeros(len(t), dtype=torch.float64, device=t.device)

@@ -65,11 +65,9 @@ class Schedule:
             raise TypeError(f"Images are {like.dtype}, but must be floats in [−1, 1]: use x / 127.5 - 1.")
         t = check_t(t, self.steps, len(like))
         shape = (-1,) + (1,) * (like.ndim - 1)
-        kind = (
-            dict(dtype=torch.float64, device="cpu") if exact else dict(dtype=like.dtype, device=like.device)
-        )
-        t, tables = t.to(kind["device"]), (table.to(**kind) for table in (self.signal, self.noise))
-        return tuple(table[t].view(shape) for table in tables)
+        dtype, device = (torch.float64, "cpu") if exact else (like.dtype, like.device)
+        t = t.to(device)
+        return tuple(table.to(device, dtype)[t].view(shape) for table in (self.signal, self.noise))
 
 
 def check_t(t: Tensor, steps: int, batch: int) -> Tensor:
