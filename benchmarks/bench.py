@@ -30,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from benchmarks.peers import BATCH, OWN, STEPS, Images, peers
+from helpers import course
 from helpers.checkpoints import load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance, moments
@@ -106,7 +107,7 @@ def setting_of(setting: str, peer, network: nn.Module):
     how = prepared(peer, network.eval(), setting)
     if how.get("channels_last"):
         network.to(memory_format=torch.channels_last)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bool(how)):
+    with torch.no_grad(), course.autocast("cpu", bool(how)):
         yield
 
 

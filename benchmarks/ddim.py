@@ -4,7 +4,8 @@
     python -m benchmarks.ddim --compile    a fifth faster; needs a C++ compiler
 
 All rows begin at the same noise. The rows grow in rounds, so that an unfinished table is already a table:
-each row says how many faces it has. Of a face only its 64 features are kept.
+each row says how many faces it has. Of a face only its 64 features are kept, in ddim.safetensors beside
+ddim.json, so that another machine can go on, and everyone can compute the distances again.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -43,6 +46,8 @@ KINDS = {
 }
 ROUNDS = (  # faces, steps, kinds; the cheapest and most telling first
     (500, (10, 20, 5, 50), ("0", "1", "σ̂", "0.2", "0.5", "2M")),
+    (200, (100, 250, 1000), ("0", "σ̂")),
+    (500, (100,), ("0", "1", "σ̂", "0.2", "0.5", "2M")),
     (1000, (10, 20, 5, 50, 100), ("0", "1", "σ̂", "0.2", "0.5", "2M")),
     (1000, (250,), ("0", "1", "σ̂")),
     (1000, (1000,), ("0", "σ̂")),
@@ -67,18 +72,17 @@ def walk_of(schedule, steps: int, kind: str) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def draw(predict, steps: int, kind: str, part: int, n: int = PART, side: int = 64) -> Tensor:
-    """n faces (n, 3, side, side) in [−1, 1] by one row of the table, in bf16."""
+    """n faces (n, 3, side, side) in [−1, 1] by one row of the table."""
     x, _ = noise(part, (n, 3, side, side), 0)
     generator = torch.Generator().manual_seed(100_000 * SEED + 10 * part + 1)
     walk, ends = walk_of(predict.schedule, steps, kind), []
     for some in x.split(BATCH):
         some = some.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            if kind == "2M":
-                states = dpm_solver(predict, predict.schedule, some, walk)
-            else:
-                states = sample(predict, predict.schedule, some, walk, **KINDS[kind], generator=generator)
-            ends.append(last(states).x.float().clamp(-1, 1))
+        if kind == "2M":
+            states = dpm_solver(predict, predict.schedule, some, walk)
+        else:
+            states = sample(predict, predict.schedule, some, walk, **KINDS[kind], generator=generator)
+        ends.append(last(states).x.clamp(-1, 1))
     return torch.cat(ends)
 
 
@@ -94,9 +98,36 @@ def part_of(folder: Path, predict, judge, steps: int, kind: str, part: int) -> d
         clock, processors = time.perf_counter(), time.process_time()
         faces = draw(predict, steps, kind, part)
         spent = dict(seconds=time.perf_counter() - clock, processor=time.process_time() - processors)
-        state = dict(features=extract(judge, faces), **spent)
+        # In half precision they are kept, so from it all scores are computed.
+        state = dict(features=extract(judge, faces).half().float(), **spent)
         save_state(file, state)
     return state
+
+
+def pack(folder: Path, file: Path) -> None:
+    """Replaces `file` by the features, in half precision, and the seconds of all parts in `folder`."""
+    content = {}
+    for path in sorted(folder.glob("*.pt")):
+        part = load_state(path)
+        content[path.stem] = part["features"].half()
+        content[path.stem + ".seconds"] = torch.tensor([part["seconds"], part["processor"]])
+    half = file.with_suffix(".half")
+    save_file(content, half, {"weights": folder.name})
+    os.replace(half, file)
+
+
+def unpack(file: Path, folder: Path) -> None:
+    """Puts the parts of `file` that are not in `folder` there, if they were drawn with the same weights."""
+    with safe_open(file, "pt") as content:
+        if content.metadata()["weights"] != folder.name:
+            return
+        for name in content.keys():
+            path = folder / f"{name}.pt"
+            if name.endswith(".seconds") or path.exists():
+                continue
+            seconds, processor = content.get_tensor(name + ".seconds").tolist()
+            state = dict(features=content.get_tensor(name).float(), seconds=seconds, processor=processor)
+            save_state(path, state)
 
 
 def begin(threads: int, compiled: bool) -> None:
@@ -194,13 +225,15 @@ def main() -> None:
         model=MODEL,
         weights=mark,
         seed=SEED,
-        precision="bf16",
+        precision="float32",
         processes=asked.workers,
         compiled=asked.compile,
     )
     results["floor"] = {n: frechet_distance(real[:n], reference) for n in (200, 500, 1000)}
     rows: dict[tuple, list] = {}
-    folder, changed = asked.folder / mark, set()
+    folder, changed, kept = asked.folder / mark, set(), asked.file.with_suffix(".safetensors")
+    if kept.exists():
+        unpack(kept, folder)
     missing = [job for job in jobs if job and not file_of(folder, *job).exists()]
     total = sum(PART * job[0] for job in jobs if job)
     bar = tqdm(
@@ -219,6 +252,7 @@ def main() -> None:
         for job in jobs:
             if job is None:
                 write(asked.file, results, rows, changed, reference, real)
+                pack(folder, kept)
                 changed = set()
                 continue
             steps, kind, part = job
@@ -231,6 +265,7 @@ def main() -> None:
             bar.update(0 if done else PART * steps)
             if steps >= 250:  # such a part takes minutes
                 write(asked.file, results, rows, changed, reference, real)
+                pack(folder, kept)
                 changed = set()
     finally:  # also when stopped: the queue is dropped
         bar.close()

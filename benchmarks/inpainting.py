@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from helpers import course
 from helpers.checkpoints import FOLDER, load_denoiser, load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance, inside, kernel_distance, ssim
@@ -65,11 +66,11 @@ def telea(images: Tensor, hole: Tensor, radius: float = 3) -> Tensor:
 
 @torch.no_grad()
 def diffuse(method: str, predict, images: Tensor, hole: Tensor, seed: int) -> Tensor:
-    """images (B, 3, H, W) with their holes filled by the model, in bf16."""
+    """images (B, 3, H, W) with their holes filled by the model."""
     generator = torch.Generator().manual_seed(seed)
     y = cut(images, hole, generator)
     x = torch.randn(y.shape, generator=generator).to(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    with course.autocast("cpu"):
         if method == "RePaint":
             states = repaint(predict, predict.schedule, x, WALKS[method], y, hole, generator=generator)
         else:

@@ -25,6 +25,7 @@ from benchmarks.inpainting import (
     similar,
     spread,
 )
+from helpers import course
 from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, write_json
 from helpers.data import load_faces
 from helpers.metrics import bootstrap, extract, frechet_distance
@@ -49,11 +50,11 @@ def no_network(task: str, y: Tensor, hole: Tensor) -> Tensor:
 
 @torch.no_grad()
 def answer(method: str, predict, y: Tensor, hole: Tensor, seed: int) -> Tensor:
-    """One answer for each y (n, 3, H, W), a few at a time, in bf16: at once, or by diffusion."""
+    """One answer for each y (n, 3, H, W), a few at a time: at once, or by diffusion."""
     generator, answers = torch.Generator().manual_seed(seed), []
     for known, unknown in zip(y.split(BATCH), hole.split(BATCH), strict=True):
         told, steps = restore(predict, known, unknown), predict.schedule.steps
-        with torch.autocast("cpu", torch.bfloat16):
+        with course.autocast("cpu"):
             if method == "regression":
                 x0 = told(torch.zeros_like(known), steps)[0]
             else:

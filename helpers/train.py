@@ -128,6 +128,7 @@ def fit(
     drawing its randomness from the generator. With `checkpoint` (a file) everything is saved `every`
     steps and at the end, and the same call resumes to the same numbers as an uninterrupted run; `until`
     pauses earlier than `steps`. Under `accelerate launch` every process takes its share of the batch.
+    bf16 holds where the device is fast at it (course.autocast).
     Raises FloatingPointError when the loss or its gradient is not finite; the last good checkpoint stays.
     """
     from accelerate import Accelerator
@@ -168,7 +169,7 @@ def fit(
     for step in range(done + 1, until + 1):
         mine = batch_indices(len(data), batch, step - 1, seed)[rank::world]
         items = move(data[mine], device, form)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with course.autocast(device, bf16):
             value = loss(run, items, generator)
         number = float(accelerator.reduce(value.detach().float(), reduction="mean"))
         if not math.isfinite(number):

@@ -9,6 +9,7 @@ import time
 import zipfile
 
 import pytest
+import torch
 
 from helpers import course
 
@@ -16,6 +17,20 @@ from helpers import course
 @pytest.fixture(autouse=True)
 def no_profile(monkeypatch):
     monkeypatch.delenv("COURSE_PROFILE", raising=False)
+
+
+def test_bf16_is_used_where_the_processor_has_instructions_for_it(monkeypatch):
+    for has, expected in (({"avx2": True}, False), ({"avx512_bf16": True}, True), ({"bf16": True}, True)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda has=has: has, raising=False)
+        course.fast_bf16.cache_clear()
+        for wanted in (True, False):
+            with course.autocast("cpu", wanted):
+                answer = torch.nn.functional.linear(torch.ones(1, 2), torch.ones(1, 2))
+            assert answer.dtype == (torch.bfloat16 if expected and wanted else torch.float32)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    course.fast_bf16.cache_clear()
+    assert not course.fast_bf16("cpu") and not course.fast_bf16("mps")
+    course.fast_bf16.cache_clear()
 
 
 def test_profile_follows_the_device_unless_the_environment_says_otherwise(monkeypatch):

@@ -2,14 +2,20 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from benchmarks import ddim
+from helpers.checkpoints import load_model
 from helpers.course import ROOT
+from helpers.data import load_faces
 from helpers.diffusion import Denoiser
+from helpers.metrics import extract, frechet_distance, moments
 from helpers.schedules import make_schedule
+from helpers.train import load_state
 
 TABLE = ROOT / "benchmarks" / "ddim.json"
 SCHEDULE = make_schedule("cosine", 1000)
@@ -49,6 +55,26 @@ def test_a_part_is_made_once(tmp_path):
     two = ddim.part_of(tmp_path, tiny(seen), judge, 2, "σ̂", 0)
     assert len(seen) == 4 and torch.equal(one["features"], two["features"])
     assert ddim.file_of(tmp_path, 2, "σ̂", 0).exists() and not ddim.file_of(tmp_path, 2, "1", 0).exists()
+
+
+def test_parts_travel_in_one_file(tmp_path):
+    here, there = tmp_path / "weights", tmp_path / "elsewhere" / "weights"
+    judge = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 5))
+    parts = {p: ddim.part_of(here, tiny(), judge, 2, "σ̂", p) for p in (0, 1)}
+    assert torch.equal(parts[0]["features"], parts[0]["features"].half().float())  # nothing is lost
+    file = tmp_path / "kept.safetensors"
+    ddim.pack(here, file)
+    gone = ddim.file_of(here, 2, "σ̂", 1)
+    gone.unlink()
+    for folder in (here, there):
+        ddim.unpack(file, folder)
+        for part, wanted in parts.items():
+            found = load_state(ddim.file_of(folder, 2, "σ̂", part))
+            assert torch.equal(found["features"], wanted["features"])
+            assert found["seconds"] == pytest.approx(wanted["seconds"])
+            assert found["processor"] == pytest.approx(wanted["processor"])
+    ddim.unpack(file, tmp_path / "other weights")
+    assert not (tmp_path / "other weights").exists()
 
 
 def cloud(n, shift, seed):
@@ -144,9 +170,25 @@ def test_the_stored_table():
         assert low < row["fd"] < high and row["n"] % ddim.PART == 0 and math.isfinite(row["first"])
         assert row["fd"] > min(floors.values()) and row["processor_seconds"] > 0
         assert row["kind"] == "0" or row["over_zero"]["n"] <= row["n"]
-    assert {"10, 0", "10, 1", "5, 0", "5, 1"} <= set(stored["rows"])
+    assert {"5, 0", "5, 1", "5, σ̂", "10, 0"} <= set(stored["rows"])  # lecture 10 draws their first hundred
     assert stored["rows"]["5, 0"]["fd"] > stored["rows"]["10, 0"]["fd"]
     for claim in stored["claims"]:
         low, high = claim["interval"]
         wanted = "as good" if high <= ddim.WITHIN else "worse" if low > ddim.WITHIN else "open"
         assert claim["verdict"] == wanted and low <= claim["ratio"] <= high
+
+
+@pytest.mark.skipif(not TABLE.exists(), reason="python -m benchmarks.ddim comes first")
+def test_the_stored_features_give_the_stored_distances():
+    reference = moments(extract(load_model("face-features"), load_faces("embedded", "train").images))
+    rows = json.loads(TABLE.read_text())["rows"]
+    with safe_open(TABLE.with_suffix(".safetensors"), "pt") as kept:
+        there = set(kept.keys())
+        for row in rows.values():
+            names = [ddim.file_of(Path(), row["steps"], row["kind"], i).stem for i in range(row["n"] // 100)]
+            assert set(names) <= there
+            features = torch.cat([kept.get_tensor(name).float() for name in names])
+            assert features.shape == (row["n"], 64)
+            assert frechet_distance(features, reference) == pytest.approx(row["fd"], rel=1e-4)
+            first = frechet_distance(features[:100], reference)
+            assert first == pytest.approx(row["first"], rel=1e-4)

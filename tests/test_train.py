@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers import train
+from helpers import course, train
 from helpers.train import batch_indices, fit, learning_rate, load_state, previous, save_state
 
 RECIPE = dict(steps=40, batch=4, rate=1e-2, warmup=5, ema=0.9, seed=3, every=3)
@@ -447,7 +447,7 @@ def test_no_data():
         run(data=DATA[:0])
 
 
-def test_batches_may_be_dicts_and_pictures():
+def test_batches_may_be_dicts_and_pictures(monkeypatch):
     """Channels last and bf16 change the layout and the rounding, not the loop."""
 
     class Pairs:
@@ -470,6 +470,7 @@ def test_batches_may_be_dicts_and_pictures():
 
     found = {}
     for bf16, last in ((False, False), (False, True), (True, True)):
+        monkeypatch.setattr(course, "fast_bf16", lambda kind: True)  # on any processor
         torch.manual_seed(0)
         network = nn.Conv2d(4, 4, 3, padding=1)
         steps = fit(network, Pairs(), loss, bf16=bf16, channels_last=last, **RECIPE | dict(steps=5))
@@ -478,6 +479,9 @@ def test_batches_may_be_dicts_and_pictures():
     assert torch.allclose(found[False, False], found[False, True], rtol=1e-5)
     assert torch.allclose(found[False, False], found[True, True], rtol=2e-2)
     assert not torch.equal(found[False, True], found[True, True])
+    monkeypatch.setattr(course, "fast_bf16", lambda kind: False)  # where bf16 is slow it is not used
+    list(fit(nn.Conv2d(4, 4, 3, padding=1), Pairs(), loss, bf16=True, **RECIPE | dict(steps=1)))
+    assert seen[-1][1] == torch.float32
 
 
 # Two processes

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
+from helpers import course
 from helpers.checkpoints import FOLDER, load_card, load_denoiser, load_model, save_model, write_card
 from helpers.course import ROOT
 from helpers.data import load_faces
@@ -210,7 +211,7 @@ def draw(
     eta: float = 0.0,
     **condition,
 ) -> torch.Tensor:
-    """n faces (n, 3, side, side) in [−1, 1] by DDIM with η in bf16; conditions have n rows."""
+    """n faces (n, 3, side, side) in [−1, 1] by DDIM with η; conditions have n rows."""
     generator, walk, parts = (
         torch.Generator().manual_seed(seed),
         pairs(timesteps(schedule.steps, steps)),
@@ -219,7 +220,7 @@ def draw(
     for first in tqdm(range(0, n, batch), f"{n} faces, {steps} steps", mininterval=5):
         x = torch.randn(min(batch, n - first), 3, side, side, generator=generator).to(device)
         asked = {k: v[first : first + batch].to(device) for k, v in condition.items()}
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
+        with course.autocast(device):
             x = x.to(memory_format=torch.channels_last)
             end = last(sample(predict, schedule, x, walk, eta, generator=generator, **asked))
         parts.append(end.x.float().clamp(-1, 1).cpu())
