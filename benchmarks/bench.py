@@ -183,12 +183,15 @@ def operations(peer) -> int:
 
 
 def convolution_peak(rounds: int) -> dict:
-    """The most bf16 operations a second that a 3×3 convolution reaches here, of a few good shapes."""
-    rates = {}
+    """The most operations a second that a 3×3 convolution reaches here, of a few good shapes.
+
+    In bf16, or in float32 where the processor has no instructions for bf16, as everything else here.
+    """
+    rates, dtype = {}, torch.bfloat16 if course.fast_bf16("cpu") else torch.float32
     for channels, side in ((64, 64), (128, 32), (256, 32), (512, 16)):
         layer = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        layer = layer.to(torch.bfloat16, memory_format=torch.channels_last)
-        x = torch.randn(BATCH, channels, side, side, dtype=torch.bfloat16)
+        layer = layer.to(dtype, memory_format=torch.channels_last)
+        x = torch.randn(BATCH, channels, side, side, dtype=dtype)
         x = x.to(memory_format=torch.channels_last)
         count = 2 * BATCH * side**2 * channels**2 * 9
         with torch.no_grad():
@@ -329,7 +332,7 @@ def machine() -> dict:
             found[name] = importlib.metadata.version(name)
     return dict(
         device=device_name(), python=platform.python_version(), date=time.strftime("%Y-%m-%d"),
-        versions=found, batch=BATCH, side=SIDE, sampler_steps=STEPS,
+        versions=found, batch=BATCH, side=SIDE, sampler_steps=STEPS, bf16=course.fast_bf16("cpu"),
     )  # fmt: skip
 
 
@@ -525,9 +528,10 @@ attention at the higher resolutions too (its class always has), and weighs the l
 smalldiffusion is without its dropout, and without the last σ of its cosine schedule, which its embedding
 cannot tell from a small one, in all but its users' way.
 
-## Goals
-
 """
+    if not m["bf16"]:
+        text += "This processor has no instructions for bf16: what is called bf16 here ran in float32.\n\n"
+    text += "## Goals\n\n"
     text += "".join(f"- {line}\n" for line in goals(found))
     text += f"\n## Milliseconds of a training step of {m['batch']} images\n\n"
     columns = (USER, *SETTINGS)
@@ -543,7 +547,7 @@ cannot tell from a small one, in all but its users' way.
         text += f"| {name} | {row} |\n"
     text += "\n## Memory, operations, share of the convolution peak, overhead\n\n"
     peak = found["peak"]["operations_per_second"]
-    text += f"The fastest bf16 3×3 convolution found here: {peak / 1e9:.0f} billion operations a second.\n\n"
+    text += f"The fastest 3×3 convolution found here: {peak / 1e9:.0f} billion operations a second.\n\n"
     text += (
         "MiB beyond what Python, torch and the pictures take, of a process that compiles anew where it is "
         "compiled; the first training step has the compiling in it. "

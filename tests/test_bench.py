@@ -270,7 +270,7 @@ def measured():
     names = ("this project", "this project, not folded", "other", "slow")
     return dict(
         machine=dict(device="CPU", python="3", date="today", versions={"torch": "2"}, batch=32, side=32,
-                     sampler_steps=50),
+                     sampler_steps=50, bf16=True),
         parameters=dict.fromkeys(names, 3_700_000),
         training=dict(zip(names, (row(0.4, 0.2), row(0.5, 0.4), row(0.6, 0.25), row(0.9, 0.5)), strict=True)),
         sampling=dict(zip(names, (drawn(4, 2), drawn(5, 4), drawn(5, 3), drawn(9, 8)), strict=True)),
@@ -307,6 +307,10 @@ def test_goals_say_what_is_met_and_what_is_not():
 def test_the_report_and_the_picture_hold_the_figures(tmp_path):
     found = measured()
     text = bench.report(found)
+    assert "no instructions for bf16" not in text
+    assert "no instructions for bf16" in bench.report(
+        found | dict(machine=found["machine"] | dict(bf16=False))
+    )
     assert "| this project | 3.70 M | 400 (400…400) | 600 (600…600) |" in text
     memory = "| 100 | 90 | 50 | 40 | 30 "
     assert (
