@@ -323,6 +323,15 @@ class Results:
         return place[keys[-1]]
 
 
+def processor() -> str:
+    """The processor's name as its system tells it, and the instructions that torch uses on it."""
+    file, name = Path("/proc/cpuinfo"), platform.processor()
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        if line.startswith("model name"):
+            name = line.split(":", 1)[1].strip()
+    return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
+
+
 def machine() -> dict:
     """What the figures hold for."""
     names = ("torch", "diffusers", "denoising-diffusion-pytorch", "smalldiffusion", "accelerate")
@@ -331,15 +340,26 @@ def machine() -> dict:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return dict(
-        device=device_name(), python=platform.python_version(), date=time.strftime("%Y-%m-%d"),
-        versions=found, batch=BATCH, side=SIDE, sampler_steps=STEPS, bf16=course.fast_bf16("cpu"),
+        device=device_name(), processor=processor(), python=platform.python_version(),
+        date=time.strftime("%Y-%m-%d"), versions=found, batch=BATCH, side=SIDE, sampler_steps=STEPS,
+        bf16=course.fast_bf16("cpu"),
     )  # fmt: skip
+
+
+def same_machine(begun: dict, here: dict, file: Path) -> None:
+    """Ends the run where `file` was begun on another machine or with other versions: no ratio would hold."""
+    for what in ("processor", "device", "versions"):
+        if begun[what] != here[what]:
+            raise SystemExit(
+                f"{file.name} was begun with {what} {begun[what]}, here it is {here[what]}: "
+                "delete the file to measure all anew, or go on where it was begun."
+            )
 
 
 def measure(results: Results, plan: dict) -> dict:
     """All parts, each once; what `Results` has already is not measured again."""
     part, rivals = results.part, peers()
-    part("machine", make=machine)
+    same_machine(part("machine", make=machine), machine(), results.file)
     faces = {side: Images(load_faces("embedded", "train", side).images) for side in SIZES}
     part(
         "parameters",
@@ -512,7 +532,8 @@ def report(found: dict) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in m["versions"].items())
     text = f"""# This project beside its peers
 
-{m["date"]}, {m["device"]}, Python {m["python"]}, {versions}. Written by `make bench` (benchmarks/bench.py).
+{m["date"]}, {m["processor"]}, {m["device"]}, Python {m["python"]}, {versions}.
+Written by `make bench` (benchmarks/bench.py).
 
 The 10,000 drawn training faces at {m["side"]}×{m["side"]}, batch {m["batch"]}, the same threads for all.
 Steps, draws and sizes were measured in turns within one run: medians with quartiles in brackets; overhead

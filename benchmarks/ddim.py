@@ -45,16 +45,19 @@ KINDS = {
     "2M": {},
 }
 EVERY = tuple(KINDS)
+NOISY = EVERY[:-1]  # the rows of the paper
 ROUNDS = (  # faces, steps, kinds; the cheapest and most telling first
     (500, (10, 20, 5), EVERY),
-    (500, (100,), ("0", "σ̂")),
     (500, (50,), EVERY),
+    (500, (100,), NOISY),
+    (200, (250,), ("0", "1", "σ̂")),
+    (100, (1000,), ("0", "σ̂")),
     (200, (1000,), ("0", "σ̂")),
-    (500, (100,), EVERY),
-    (1000, (10, 20, 5, 50, 100), EVERY),
+    (1000, (10, 20, 5, 50), EVERY),
+    (1000, (100,), NOISY),
     (1000, (250,), ("0", "1", "σ̂")),
     (1000, (1000,), ("0", "σ̂")),
-    (2000, (10, 20, 5, 50, 100), ("0", "0.2", "0.5", "1", "σ̂")),
+    (2000, (10, 20, 5, 50, 100), NOISY),
 )
 HELD: dict = {}  # by a process of the pool
 WITHIN, REPEATS = 1.1, 100  # "as good" is: at most 10 % more (FD − floor); draws of the bootstrap
@@ -232,7 +235,7 @@ def main() -> None:
         processes=asked.workers,
         compiled=asked.compile,
     )
-    results["floor"] = {n: frechet_distance(real[:n], reference) for n in (200, 500, 1000)}
+    results["floor"] = {n: frechet_distance(real[:n], reference) for n in (100, 200, 500, 1000)}
     rows: dict[tuple, list] = {}
     folder, changed, kept = asked.folder / mark, set(), asked.file.with_suffix(".safetensors")
     if kept.exists():
@@ -294,13 +297,17 @@ def write(file: Path, results: dict, rows: dict, changed: set, reference: Moment
 
 
 def claims(rows: dict, real: Tensor, reference: Moments, old: list) -> list:
-    """DDIM (η = 0) and 2M in few steps beside the longest rows: η = 0 and σ̂."""
+    """DDIM (η = 0) and 2M in few steps beside more: 100 and the longest rows, of η = 0 and of σ̂.
+
+    The rows of 100 have many faces, the longest are what the paper's claim is about.
+    """
     longest = {kind: max((s for s, k in rows if k == kind), default=0) for kind in ("0", "σ̂")}
-    shorter = {key(s, k) for s, k in rows if s < longest.get(k, 0)}  # rows of no use beside a longer one
-    kept = {(c["steps"], c["kind"], c["beside"]): c for c in old if c["beside"] not in shorter}
-    for kind, most in longest.items():
+    long = [(s, k) for s, k in rows if k in longest and s >= 100 and s in (100, longest[k])]
+    gone = {key(s, k) for s, k in rows if s not in (100, longest.get(k))}  # beside which a longer one stands
+    kept = {(c["steps"], c["kind"], c["beside"]): c for c in old if c["beside"] not in gone}
+    for most, kind in long:
         for steps, mine in sorted(rows):
-            if mine not in ("0", "2M") or steps >= most or most < 100:
+            if mine not in ("0", "2M") or steps >= most:
                 continue
             some, other = (
                 torch.cat([p["features"] for p in rows[row]]) for row in ((steps, mine), (most, kind))

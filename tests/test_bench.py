@@ -246,6 +246,15 @@ def test_a_part_is_measured_once_and_kept(tmp_path):
     assert json.loads(file.read_text()) == {"a": {"b": 7}}
 
 
+def test_a_run_does_not_go_on_with_another_machine_or_other_versions(tmp_path):
+    here, file = bench.machine(), tmp_path / "bench.json"
+    bench.same_machine(json.loads(json.dumps(here)), here, file)
+    assert torch.backends.cpu.get_cpu_capability() in here["processor"] and here["versions"]["torch"]
+    for what, other in (("processor", "another (AVX2)"), ("versions", {"torch": "1.0"})):
+        with pytest.raises(SystemExit, match=f"bench.json was begun with {what} .*delete the file"):
+            bench.same_machine(here | {what: other}, here, file)
+
+
 def measured():
     """What `measure` would give, with round numbers."""
 
@@ -269,8 +278,8 @@ def measured():
     lost = dict(fd=None, interval=None, steps=9, rate=2e-3, n=80, setting="bf16")
     names = ("this project", "this project, not folded", "other", "slow")
     return dict(
-        machine=dict(device="CPU", python="3", date="today", versions={"torch": "2"}, batch=32, side=32,
-                     sampler_steps=50, bf16=True),
+        machine=dict(device="CPU", processor="Chip (AVX2)", python="3", date="today", versions={"torch": "2"},
+                     batch=32, side=32, sampler_steps=50, bf16=True),
         parameters=dict.fromkeys(names, 3_700_000),
         training=dict(zip(names, (row(0.4, 0.2), row(0.5, 0.4), row(0.6, 0.25), row(0.9, 0.5)), strict=True)),
         sampling=dict(zip(names, (drawn(4, 2), drawn(5, 4), drawn(5, 3), drawn(9, 8)), strict=True)),
@@ -307,6 +316,7 @@ def test_goals_say_what_is_met_and_what_is_not():
 def test_the_report_and_the_picture_hold_the_figures(tmp_path):
     found = measured()
     text = bench.report(found)
+    assert "Chip (AVX2), CPU, Python 3, torch 2" in text
     assert "no instructions for bf16" not in text
     assert "no instructions for bf16" in bench.report(
         found | dict(machine=found["machine"] | dict(bf16=False))

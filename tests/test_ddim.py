@@ -106,13 +106,14 @@ def test_the_floor_is_drawn_again_too_and_who_does_not_rise_above_it_bears_no_ra
     assert below["ratio"] < 0 and below["verdict"] == "open"
 
 
-def test_claims_beside_a_row_that_is_no_longer_the_longest_go():
+def test_claims_stand_beside_100_and_the_longest_and_others_go():
     reference, real = cloud(3000, 0.0, 0), cloud(200, 0.0, 1)
     part = [dict(features=cloud(100, 0.4, 2))]
-    old = [dict(steps=10, kind="0", beside=beside, n=100) for beside in ("100, 0", "250, 0", "100, σ̂")]
-    rows = {(10, "0"): part, (100, "0"): part, (250, "0"): part}
+    old = [dict(steps=10, kind="0", beside=beside, n=100) for beside in ("100, 0", "250, 0", "250, σ̂")]
+    rows = {(10, "0"): part, (100, "0"): part, (250, "0"): part, (1000, "0"): part, (10, "1"): part}
     kept = ddim.claims(rows, real, reference, old)
-    assert {(c["steps"], c["beside"]) for c in kept} == {(10, "250, 0"), (100, "250, 0"), (10, "100, σ̂")}
+    beside = {"100, 0": {10}, "1000, 0": {10, 100, 250}, "250, σ̂": {10}}
+    assert {(c["steps"], c["beside"]) for c in kept} == {(s, b) for b, some in beside.items() for s in some}
     few = ddim.claims({(10, "0"): part}, real, reference, old)
     assert len(few) == 3  # a run of few rows throws none away
 
