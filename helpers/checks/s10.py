@@ -144,6 +144,11 @@ def ddim_step(ddim_step):
         told + " Fresh noise comes in: the old must become *weaker*, or there is too much at step s.",
     )
     expect(
+        not close(e, -0.636609, 1e-4),
+        told
+        + " You take σ away from the root. But variances add up, not deviations: take σ² away, under the root.",
+    )
+    expect(
         not close(e, -0.64) and not close(e, -0.638125),
         told + " What stands under your root? Too much is taken away there.",
     )
@@ -154,6 +159,7 @@ def ddim_step(ddim_step):
     told = f"{at}: z = 0.5 alone should become 0.0683, you have {shown(n)}."
     expect(not close(n, 0.136609, 1e-3), told + " Is η a factor of σ?")
     expect(not close(n, 0.034152, 1e-3), told + " Is η squared? In σ it stands once.")
+    expect(not close(n, 0.096597, 1e-3), told + " Does η stand under a root? It is a factor of σ itself.")
     expect(close(n, 0.068305, 1e-3), told)
     told = f"{at}: ε = 0.5 with x_t = 0 should become −0.5178, you have {shown(e)}."
     expect(not close(e, -0.609375), told + " That is right for η = 1: η belongs under this root, too.")

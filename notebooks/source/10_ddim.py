@@ -16,7 +16,7 @@
 #
 # **Time:** 90 minutes; the cells run for about four minutes on two CPU cores.
 #
-# **Before:** sessions 03 (the step back), 05 (Algorithms 1 and 2, FD) and 06 (the noise and the picture are one answer).
+# **Before:** sessions 02 to 06, most of all 03 (the step back), 05 (Algorithms 1 and 2, FD) and 06 (the noise and the picture are one answer).
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -232,28 +232,28 @@ for part in (0.0, 0.5, 1.0):
 #
 # **One picture, many paths.** Below is one pixel, $x_0=0.8$, at all $t$ from 0 to 1000 (drawn from above, with the step; six paths of 2,000).
 #
-# Call $\eta$ ("eta") the part of the chain's fresh noise that we use: $\eta=1$ is the chain of session 02, which adds fresh noise in each step; $\eta=0$ has $m=0$, so one and the same $\varepsilon$ is used at every $t$, and $x_t = a_t x_0 + b_t\varepsilon$. (The formula for $m$ in the code is derived below; believe it for now.)
+# Call $\eta$ ("eta") the part of the chain's fresh noise that we use: $\eta=1$ is the chain of session 02, which adds fresh noise in each step (but keeps some of the old: this $m$ is smaller than $b_s$); $\eta=0$ has $m=0$, so one and the same $\varepsilon$ is used at every $t$, and $x_t = a_t x_0 + b_t\varepsilon$. (The formula for $m$ in the code is derived below; believe it for now.)
 
 # %%
-def paths(part, n=2000, every=10):
-    """x_t of one pixel at t = 0, 10, …, 1000; part: η."""
+def paths(eta, n=2000, every=10):
+    """x_t of one pixel at t = 0, 10, …, 1000."""
     g, x0, ts = seeded(2), 0.8, list(range(0, 1001, every))
     eps = torch.randn(n, generator=g)
     rows = [a[ts[-1]] * x0 + b[ts[-1]] * eps]
     for t, s in zip(ts[:0:-1], ts[-2::-1]):                  # downwards, from T
         r = a[t] * b[s] / (a[s] * b[t])
-        m = part * b[s] * (1 - r**2) ** 0.5
+        m = eta * b[s] * (1 - r**2) ** 0.5
         eps = (rows[-1] - a[t] * x0) / b[t]                  # the noise in x_t
         rows.append(ddim_step(rows[-1], eps, t, s, m, torch.randn(n, generator=g), toy))
     return ts, torch.stack(rows[::-1])                       # (101, n)
 
 
-def show_paths(ax, part):
-    ts, x = paths(part)
+def show_paths(ax, eta):
+    ts, x = paths(eta)
     ax.plot(ts, x[:, :6], lw=1.2)
     for side in (-1, 1):
         ax.plot(ts, x.mean(1) + side * x.std(1), "k--", lw=1)
-    ax.set(xlabel="t", ylim=(-2.7, 2.7), title=f"η = {part:.2g}")
+    ax.set(xlabel="t", ylim=(-2.7, 2.7), title=f"η = {eta:.2g}")
 
 
 # %%
@@ -267,16 +267,16 @@ slide(walk_up, eta=(0.0, 1.0, 1.0))
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(10, 2.5), sharey=True)
-for ax, part in zip(axes, (1.0, 0.5, 0.0)):
-    show_paths(ax, part)
-    x = paths(part)[1]
+for ax, eta in zip(axes, (1.0, 0.5, 0.0)):
+    show_paths(ax, eta)
+    x = paths(eta)[1]
     assert (x.mean(1) - toy.signal[::10] * 0.8).abs().max() < 0.1
     assert (x.std(1) - toy.noise[::10]).abs().max() < 0.06
 axes[0].set_ylabel("$x_t$")
 plt.show()
 
 # %% [markdown]
-# (Dashed: mean ± standard deviation of 2,000 paths.) Six paths of each kind. **At every single $t$ the three clouds are the same, and a network that looks at one $t$ at a time cannot tell them apart.** Only along the way are they different: rough, smoother, smooth.
+# (Dashed: mean ± standard deviation of 2,000 paths.) Six paths of each kind. **At every single $t$ all three have the same distribution (look at the dashed lines), and a network that looks at one $t$ at a time cannot tell them apart.** Only along the way are they different: rough, smoother, smooth.
 #
 # The middle and the right one are **not Markov**: $x_t$ depends on $x_s$ *and* on $x_0$ (on the right even completely). This is all that the title word "non-Markovian" of the paper means.
 #
@@ -284,7 +284,7 @@ plt.show()
 #
 # $$x_t = \frac{a_t}{a_s}\,x_s + c\,z = a_t\,x_0 + \underbrace{\frac{a_t\,b_s}{a_s}\,\varepsilon_s + c\,z}_{=\,b_t\,\varepsilon}$$
 #
-# So in the noise $\varepsilon$ at $t$ the noise $\varepsilon_s$ has the coefficient $r = \dfrac{a_t\,b_s}{a_s\,b_t}$. This is the correlation of the two. In eq. 12 this correlation is $\sqrt{b_s^2-m^2}/b_s$. Set them equal:
+# So in the noise $\varepsilon$ at $t$ the noise $\varepsilon_s$ has the coefficient $r = \dfrac{a_t\,b_s}{a_s\,b_t}$. In eq. 7 it is the other way round: the noise at $s$ is $\sqrt{b_s^2-m^2}\;\varepsilon+m\,z$, of standard deviation $b_s$; divided by that, $\varepsilon$ has the coefficient $\sqrt{b_s^2-m^2}/b_s$ in it. Both are the *correlation* of the two noises. Set them equal:
 #
 # $$r = \sqrt{1-m^2/b_s^2}\quad\Rightarrow\quad m_\text{DDPM} = b_s\sqrt{1-r^2}$$
 #
@@ -317,12 +317,12 @@ for t, s in ((600, 599), (2, 1), (1000, 999)):
     for eta in (0.0, 0.3, 1.0):
         mine = ddim_step(x_t, eps, t, s, sigma(eta, t, s, toy), z, toy)
         assert torch.allclose(mine, step(toy, x0, eps, *steps, eta, z))
-print("eq. 12 with η = 1 = the posterior of session 03; any η = samplers.step")
+print("eq. 7 with η = 1 = the posterior of session 03; any η = samplers.step")
 
 # %% [markdown]
-# **Is the loss really the same?** The bound of session 04 has one term for each step: the KL divergence of two Gaussians, the true step (with the true $x_0$) and ours (with the guessed $\hat x_0$ and its $\hat\varepsilon$). Their variance is the same $m^2$, so it is the squared difference of the means over $2m^2$. Both means are linear in $\varepsilon$, so with some factor $c_t$, which depends on $m$,
+# **Is the loss really the same?** The bound of session 04 has one term for each step: the KL divergence of two Gaussians, the true step (with the true $x_0$) and ours (with the guessed $\hat x_0$ and its $\hat\varepsilon$). Their variance is the same $m^2$, so it is the squared difference of the means over $2m^2$. Both means are linear in $\varepsilon$, so with some factor $w_t$, which depends on $m$,
 #
-# $$\frac{\|\mu-\hat\mu\|^2}{2m^2} = c_t\;\|\varepsilon-\varepsilon_\theta(x_t,t)\|^2$$
+# $$\frac{\|\mu-\hat\mu\|^2}{2m^2} = w_t\;\|\varepsilon-\varepsilon_\theta(x_t,t)\|^2$$
 #
 # Another $m$ gives another *weight* to each $t$, and nothing else. $L_\text{simple}$ sets all the weights to 1 anyhow. If the network is good enough to be the best at each $t$ by itself, the weights do not matter. (Theorem 1 of the paper, for $m>0$. As $m\to0$ the weights grow without bound, but the best answer at each $t$ stays the same. So the network serves $m=0$, too.)
 #
@@ -360,13 +360,13 @@ assert valley[1] > 0.3 and valley[500] < 0.05
 # %% [markdown]
 # ## 3 · A list of steps  <small>11 min</small>
 #
-# Nothing in eq. 12 asks that $s$ be $t-1$. So choose a falling **list** $T=\tau_S>\dots>\tau_1>\tau_0=0$ and walk along it: $S$ calls. The paper has two kinds, of $u=i/S$:
+# Nothing in eq. 12 asks that $s$ be $t-1$. So choose a falling **list** $T=\tau_S>\dots>\tau_1>\tau_0=0$ and walk along it: $S$ calls. The paper has two kinds; with $u=i/S$ they are
 #
 # $$\text{uniform: } \tau_i = T\,u\qquad\qquad \text{quadratic: } \tau_i = T\,u^2$$
 #
 # With many quadratic steps rounding gives a number twice (0 and 0 for $S=50$), and a step from 0 to 0 divides by $b_0=0$. Then, going up from 0, a number that is not larger than the one before it becomes one more than that one. (The helper does it; our two lines below do not.)
 #
-# Here is the whole sampler. `t` and `s` are whole numbers from the list, and $a_t=\sqrt{\bar\alpha_t}$ is `table.signal[t]`. The network wants a *tensor* with one `t` for each picture: `torch.full`. After the network's guess of $x_0$ it is **clipped** to $[-1,1]$, since pictures have no other values (session 05).
+# Here is the whole sampler. `t` and `s` are whole numbers from the list, and $a_t=\sqrt{\bar\alpha_t}$ is `table.signal[t]`. The network wants a *tensor* with one `t` for each picture: `torch.full`. The network's guess of $x_0$ is **clipped** to $[-1,1]$, since pictures have no other values (session 05).
 #
 # **Predict.** After the clipping there is one more line. Why is it there?
 
@@ -460,7 +460,7 @@ for S in (1000, 100, 10, 5):
           f"{has**0.5:.3f} there")
 
 # %% [markdown]
-# With 1000 steps the surplus is invisible (it is large only where all noise is tiny); with 5 or 10 it is plain to see. The network is told "step $s$" and shown more noise than it has ever seen there. What it takes for a part of the picture stays in the face.
+# With 1000 steps the surplus is invisible (it is large only where all noise is tiny); with 5 or 10 it is not small any more. (Section 7 measures what it does to the faces.) The network is told "step $s$" and shown more noise than it has ever seen there. What it takes for a part of the picture stays in the face.
 #
 # **Are we right?** The repository's test (`tests/test_oracle.py`) walks whole trajectories with this course's samplers and with `diffusers`, over the steps that `diffusers` takes: four noise tables, all of its spacings, $\varepsilon$, $x_0$ and $v$, a dummy and a real network. The largest relative difference is $4\cdot10^{-13}$ for DDIM (352 trajectories) and $2\cdot10^{-10}$ for DDPM (269). The solvers of section 8 have 123 more.
 
@@ -643,7 +643,7 @@ flip_through([x.cpu() for x in scaled], [f"noise × {f}" for f in FACTORS], side
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# Too long is worse, by far: fifteen per cent too much stay in the face as grain. With 0.71 of the length nothing bad happens; at 0.5 the third is another person, at 0.25 all are. (Our guess why: to the network a short noise looks like a picture with flat areas, and our drawings *have* flat areas. Photographs may be less forgiving.)
+# Too long is worse, by far: fifteen per cent too much stay in the face as grain, and the first loses his beard. With 0.71 of the length nothing bad happens; at 0.5 the first and the third are other people, at 0.25 all are; but each of them is a clean drawing. (Our guess why: to the network a short noise looks like a picture with flat areas, and our drawings *have* flat areas. Photographs may be less forgiving.)
 #
 # </details>
 #
@@ -654,7 +654,7 @@ flip_through([x.cpu() for x in scaled], [f"noise × {f}" for f in FACTORS], side
 #
 # For $\eta=0$ eq. 12 is $x_s = a_s\,x_0+b_s\,\varepsilon$ with the guesses $x_0$ and $\varepsilon$ at $x_t$. Nothing in it says that $s$ is *smaller* than $t$. Walk **up** the list, from a real face to $x_T$: this is **inversion**. Then walk down again.
 #
-# One thing is not exact. Upwards, the step from $t$ to $s$ uses the $\varepsilon$ guessed at $t$. Downwards, the step from $s$ to $t$ uses the one guessed at $s$. They are nearly the same if the steps are small. And we do not clip on the way up (so it is written anew): what is cut off cannot be found again.
+# One thing is not exact. Upwards, the step from $t$ to $s$ uses the $\varepsilon$ guessed at $t$. Downwards, the step from $s$ to $t$ uses the one guessed at $s$. They are nearly the same if the steps are small. And we do not clip on the way up, since what is cut off cannot be found again; so we write `invert` instead of calling `ddim`.
 #
 # (The walk begins at $t=1$, not 0: at 0 there is no noise to guess, and the network was never trained there. The clean face stands in for $x_1$, whose noise is 0.013.)
 #
@@ -705,15 +705,15 @@ assert smoke or returned == sorted(returned)
 # %%
 shown = list(back)[::2]                                      # 10 and 50
 strip([faces] + [back[S] for S in shown] + [codes[shown[-1]] / 3],
-      ["face"] + [f"{S} and back" for S in shown] + ["its code / 3"],
+      ["face"] + [f"{S} steps" for S in shown] + ["code / 3"],
       [f"face {i}" for i in (1, 2, 3, 4)])
 
 # %% [markdown]
 # <details><summary>Answer to the prediction</summary>
 #
-# On average with about 50 (33 dB). In ten steps the second comes back as *somebody else*, with hair, glasses and another background.
+# On average with about 50 (33 dB), though the second has lost a red moustache even then. In ten steps he comes back as *somebody else*, with hair, glasses and another background; the third has cut her hair, and the fourth lost his glasses.
 #
-# The number of steps is not all. Most is lost on the last stretch up to $T$: from 900 to 1000 the noise beside the picture, $b/a$, grows from 13 to 40,000. The homework has a face that needs 200 steps, and what to do about it.
+# The number of steps is not all. Most is lost on the last stretch up to $T$, where the noise beside the picture, $b/a$, grows from 13 (at 900) to 40,000. The next experiment shows it, and the homework has a face that needs 200 steps.
 #
 # </details>
 #
@@ -744,20 +744,21 @@ HEIGHTS, S = ((400, 600, 800, 1000), 25) if not smoke else ((500, 1000), 2)
 
 
 # %%
-edited = {}
+edited, originals = {}, test.images[people].to(device)
 for height in HEIGHTS:
-    code = invert(predict, table, test.images[people].to(device), upwards(S, height),
-                  attributes=own)
-    down = pairs([t for t in step_list(1000, S) if t <= height])
+    rising, falling = upwards(S, height), [t for t in step_list(1000, S) if t <= height]
+    code, down = invert(predict, table, originals, rising, attributes=own), pairs(falling)
     for name, attributes in WISHES.items():
         edited[name, height] = last(sample(predict, table, code, down,
                                            attributes=attributes)).x
+    untold = invert(predict, table, originals, rising)       # no attributes at all
+    edited["untold", height] = ddim(predict, table, untold, falling)
 
 # %%
-originals = test.images[people].to(device)
-for height in HEIGHTS:
-    db = psnr(edited["own", height].cpu(), originals.cpu()).mean()
-    print(f"nothing changed, up to {height} and back: {db:.1f} dB")
+for name in ("own", "untold"):
+    for height in HEIGHTS:
+        db = psnr(edited[name, height].cpu(), originals.cpu()).mean()
+        print(f"{name:7s} up to {height} and back: {db:.1f} dB")
 for name in list(WISHES)[1:]:
     strip([originals] + [edited[name, height] for height in HEIGHTS],
           ["face"] + [f"up to {height}" for height in HEIGHTS], ["", name, ""])
@@ -777,7 +778,7 @@ slide(turn, ask=list(WISHES)[1:], up_to=list(HEIGHTS))
 #
 # </details>
 #
-# (The first lines are the control, without a wish: 38 dB. Note that 25 steps are enough here, where 20 steps without attributes gave 25 dB: who is told what the face has, loses less of it on the way.) This recipe (up with the old description, down with the new one) is what stands behind many of the later tools that edit photographs with text.
+# (The printed lines are the control, without a wish. Told their own attributes, the three come back from every height. Not told ("untold"), they come back from 800 just as well, but not from 1000: **on the last stretch it is lost what the face has, unless the attributes say so.**) This recipe (up with the old description, down with the new one) is what stands behind many of the later tools that edit photographs with text.
 
 # %% [markdown]
 # ## 7 · The table  <small>10 min</small>
@@ -972,7 +973,7 @@ print("Euler's step in y = the step of DDIM with η = 0")
 #
 # **DPM-Solver++(2M)** (Lu et al. 2022) needs one call. It writes the way with $\lambda=\log(a/b)$, half of the log SNR. If the guess $x_0$ were constant along a step of length $h$, DDIM's step would be exact. It is not; so it is *drawn out* from the last two guesses, like the road ahead from the two last posts:
 #
-# $$D = x_0 + \frac{h}{2\,h_\text{before}}\,\big(x_0 - x_0^\text{before}\big),\qquad\text{then DDIM's step with } D$$
+# $$\tilde x_0 = x_0 + \frac{h}{2\,h_\text{before}}\,\big(x_0 - x_0^\text{before}\big),\qquad\text{then DDIM's step with } \tilde x_0$$
 #
 # (½, because it should stand for the middle of the step.) Both in a few lines, beside the helpers:
 
@@ -1070,7 +1071,7 @@ for name, end in tens.items():
     print(f"{name:18s} {apart(end, longest).mean():.3f} from S = {COUNTS[-1]}")
 
 # %% [markdown]
-# **The list counts most.** The same DDIM with EDM's steps comes down from 0.25 to 0.08: the beard and the black hair are there. **Then the order:** 2M brings it to 0.06. Heun, with only five steps for its ten calls, stays behind, and grainy: as in the curve, its order pays from some 30 calls on. (n = 3 faces show it; 2M's row in the table says it with 500.)
+# **The list counts most.** The same DDIM with EDM's steps comes down from 0.25 to 0.08: the beard and the black hair are there. **Then the order:** 2M brings it to 0.06. Heun, with only five steps for its ten calls, stays behind, and grainy: in the curve, too, it passes DDIM only at some 30 calls. (n = 3 faces show it; 2M's row in the table says it with 500.)
 #
 # These solvers are what runs today when you ask a library for a picture "in 20 steps". To come down to four steps, or one, the *network* must change (sessions 13 and 14).
 
