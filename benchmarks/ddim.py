@@ -15,7 +15,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import torch
 from safetensors import safe_open
@@ -172,29 +172,53 @@ def score(parts: list[dict], reference: Moments) -> dict:
     )
 
 
+def floor_of(real: Tensor, n: int, reference: Moments) -> float:
+    """FD of n real faces: the mean over all the groups of n that `real` has."""
+    return mean(frechet_distance(group, reference) for group in groups_of(real, n))
+
+
+def groups_of(real: Tensor, n: int) -> list[Tensor]:
+    """All the groups of n that there are."""
+    return [group for group in real.split(n) if len(group) == n]
+
+
 def compare(some: Tensor, other: Tensor, real: Tensor, reference: Moments) -> dict:
-    """(FD − floor) of `some` over that of `other`, features (n, F) that began at the same noise."""
+    """(FD − floor) of `some` over that of `other`, features (n, F) that began at the same noise.
+
+    And the difference of the two FDs, which needs no floor: with few faces it says more than the ratio.
+    """
     n = min(len(some), len(other), len(real))
     width = some.shape[1]
 
-    def excess(both, real):
-        halves = both[:, :width], both[:, width:]
-        floor = frechet_distance(real, reference)
-        return [frechet_distance(half, reference) - floor for half in halves]
+    def distances(both):
+        return [frechet_distance(half, reference) for half in (both[:, :width], both[:, width:])]
 
-    def ratio(both, real):
-        mine, others = excess(both, real)
+    def ratio(both, *groups):
+        floor = mean(frechet_distance(group, reference) for group in groups)
+        mine, others = (distance - floor for distance in distances(both))
         return mine / others
 
-    # The two are drawn again together, as they began together; the floor is a random number, too.
-    both, real = torch.cat([some[:n], other[:n]], 1), real[:n]
-    low, high = bootstrap(ratio, both, real, repeats=REPEATS)
-    mine, others = excess(both, real)
+    def difference(both):
+        mine, others = distances(both)
+        return mine - others
+
+    # The two are drawn again together, as they began together; the floor is a random number, too. Its
+    # groups are drawn again one by one: so all FDs are of n rows with repetitions, which raise an FD.
+    both, groups = torch.cat([some[:n], other[:n]], 1), groups_of(real, n)
+    low, high = bootstrap(ratio, both, *groups, repeats=REPEATS)
+    floor = floor_of(real, n, reference)
     verdict = "as good" if high <= WITHIN else "worse" if low > WITHIN else "open"
-    if others <= 0:  # the longest row does not rise above the floor: no ratio to speak of
+    if distances(both)[1] <= floor:  # the longer row does not rise above the floor: no ratio to speak of
         verdict = "open"
-    floor = frechet_distance(real, reference)
-    return dict(n=n, floor=floor, ratio=mine / others, interval=(low, high), verdict=verdict)
+    return dict(
+        n=n,
+        floor=floor,
+        ratio=ratio(both, *groups),
+        interval=(low, high),
+        verdict=verdict,
+        difference=difference(both),
+        difference_interval=bootstrap(difference, both, repeats=REPEATS),
+    )
 
 
 def main() -> None:
@@ -235,7 +259,7 @@ def main() -> None:
         processes=asked.workers,
         compiled=asked.compile,
     )
-    results["floor"] = {n: frechet_distance(real[:n], reference) for n in (100, 200, 500, 1000)}
+    results["floor"] = {n: floor_of(real, n, reference) for n in (100, 200, 500, 1000)}
     rows: dict[tuple, list] = {}
     folder, changed, kept = asked.folder / mark, set(), asked.file.with_suffix(".safetensors")
     if kept.exists():

@@ -90,10 +90,24 @@ def test_a_ratio_by_hand_and_its_verdicts():
     assert worse["interval"][0] < worse["ratio"] < worse["interval"][1]
     better = ddim.compare(near, far, real, reference)
     assert better["ratio"] == pytest.approx(0.25, rel=0.15) and better["verdict"] == "as good"
+    low, high = better["difference_interval"]
+    assert better["difference"] == pytest.approx(-3, rel=0.1) and low < better["difference"] < high < -2
     few = ddim.compare(cloud(200, 0.5, 4), cloud(200, 0.5, 5), real, reference)
     assert few["verdict"] == "open" and few["n"] == 200  # too few to say
     same = ddim.compare(near, near, real, reference)  # drawn again together: no spread at all
     assert same["interval"] == pytest.approx((1, 1)) and same["verdict"] == "as good"
+    assert same["difference"] == 0 and same["difference_interval"] == (0, 0)
+
+
+def test_the_floor_of_n_is_the_mean_over_all_groups_of_n():
+    reference, real = cloud(20_000, 0.0, 0), cloud(500, 0.0, 1)
+    groups = [
+        frechet_distance(real[i : i + 200], reference) for i in (0, 200)
+    ]  # the last hundred are too few
+    assert groups[0] != groups[1]
+    assert ddim.floor_of(real, 200, reference) == pytest.approx(sum(groups) / 2)
+    found = ddim.compare(cloud(200, 1.0, 2), cloud(200, 0.5, 3), real, reference)
+    assert found["n"] == 200 and found["floor"] == pytest.approx(sum(groups) / 2)
 
 
 def test_the_floor_is_drawn_again_too_and_who_does_not_rise_above_it_bears_no_ratio():
