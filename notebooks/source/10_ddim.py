@@ -746,10 +746,11 @@ HEIGHTS, S = ((400, 600, 800, 1000), 25) if not smoke else ((500, 1000), 2)
 # %%
 edited, originals = {}, test.images[people].to(device)
 for height in HEIGHTS:
-    rising, falling = upwards(S, height), [t for t in step_list(1000, S) if t <= height]
-    code, down = invert(predict, table, originals, rising, attributes=own), pairs(falling)
+    rising = upwards(S, height)
+    falling = [t for t in step_list(1000, S) if t <= height]
+    code = invert(predict, table, originals, rising, attributes=own)
     for name, attributes in WISHES.items():
-        edited[name, height] = last(sample(predict, table, code, down,
+        edited[name, height] = last(sample(predict, table, code, pairs(falling),
                                            attributes=attributes)).x
     untold = invert(predict, table, originals, rising)       # no attributes at all
     edited["untold", height] = ddim(predict, table, untold, falling)
@@ -923,7 +924,8 @@ for size in (0.0, 0.04, 0.1):
 def beside(steps, kind, of="0 2M"):
     """The claims beside one long row, in order."""
     some = [c for c in stored["claims"] if c["beside"] == f"{steps}, {kind}"]
-    return sorted((c for c in some if c["kind"] in of), key=lambda c: (c["kind"], c["steps"]))
+    chosen = [c for c in some if c["kind"] in of]
+    return sorted(chosen, key=lambda c: (c["kind"], c["steps"]))
 
 
 hundred_calls, thousand_calls = beside(100, "0"), beside(1000, "0")
@@ -942,7 +944,8 @@ for kind in ("0", "σ̂"):
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 2.9))
-for ax, claims, what in ((left, hundred_calls, "ratio"), (right, thousand_calls, "difference")):
+panels = (left, hundred_calls, "ratio"), (right, thousand_calls, "difference")
+for ax, claims, what in panels:
     for kind, color, aside in (("0", COLORS[0], 0.95), ("2M", COLORS[5], 1.05)):
         mine = [c for c in claims if c["kind"] == kind]
         ends = "interval" if what == "ratio" else "difference_interval"
@@ -950,9 +953,8 @@ for ax, claims, what in ((left, hundred_calls, "ratio"), (right, thousand_calls,
             ax.plot([c["steps"] * aside] * 2, c[ends], color=color)
         ax.plot([c["steps"] * aside for c in mine], [c[what] for c in mine], "o", ms=4,
                 color=color, label=NAMES.get(kind, f"η = {kind}"))
-    ax.set(xscale="log", xlabel="calls")
-    ax.set_xticks([c["steps"] for c in claims if c["kind"] == "0"],
-                  [c["steps"] for c in claims if c["kind"] == "0"], fontsize=8)
+    marks = [c["steps"] for c in claims if c["kind"] == "0"]
+    ax.set(xscale="log", xlabel="calls", xticks=marks, xticklabels=marks)
     ax.minorticks_off()
 left.axhspan(0.2, 1.1, color="0.92")
 left.set(yscale="log", ylim=(0.2, 40), title="ratio of (FD − floor) to S = 100")

@@ -934,8 +934,8 @@ if check.invert.passed and check.draw.passed:
     for count in COUNTS:
         down = timesteps(1000, count)                        # 1000, …, 0
         up = [1, *down[-2::-1]]                              # 1, …, 1000
-        codes = invert(network, faces.clone(), up, abar)     # copies, if yours writes in place
-        back = draw(network, codes.clone(), down, abar)
+        codes = invert(network, faces.clone(), up, abar)     # copies: yours may
+        back = draw(network, codes.clone(), down, abar)      # write in place
         for name, db, code in zip(("sunglasses", "beanie"), psnr(back, faces), codes):
             print(f"{count} steps up and down, {name:10s}: PSNR {db:.1f} dB,",
                   f"standard deviation of the code {code.std():.2f}")
