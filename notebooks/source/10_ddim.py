@@ -805,6 +805,7 @@ def show_table(value, width=9):
         print(f"{kind:>5s}" + "".join(f"{word:>{width}s}" for word in words))
 
 
+# %%
 print("FD, the smaller the better")
 show_table(lambda cell: f"{cell['fd']:.2f}")
 print("\nfaces in each cell (seed 0)")
