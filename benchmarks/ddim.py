@@ -198,10 +198,6 @@ def compare(some: Tensor, other: Tensor, real: Tensor, reference: Moments) -> di
         mine, others = (distance - floor for distance in distances(both))
         return mine / others
 
-    def difference(both):
-        mine, others = distances(both)
-        return mine - others
-
     # The two are drawn again together, as they began together; the floor is a random number, too. Its
     # groups are drawn again one by one: so all FDs are of n rows with repetitions, which raise an FD.
     both, groups = torch.cat([some[:n], other[:n]], 1), groups_of(real, n)
@@ -210,14 +206,15 @@ def compare(some: Tensor, other: Tensor, real: Tensor, reference: Moments) -> di
     verdict = "as good" if high <= WITHIN else "worse" if low > WITHIN else "open"
     if distances(both)[1] <= floor:  # the longer row does not rise above the floor: no ratio to speak of
         verdict = "open"
+    over = above(some[:n], other[:n], reference, repeats=REPEATS)
     return dict(
         n=n,
         floor=floor,
         ratio=ratio(both, *groups),
         interval=(low, high),
         verdict=verdict,
-        difference=difference(both),
-        difference_interval=bootstrap(difference, both, repeats=REPEATS),
+        difference=over["excess"],
+        difference_interval=over["excess_interval"],
     )
 
 

@@ -134,7 +134,7 @@ def distances(features: Tensor, reference: Tensor) -> dict:
     )
 
 
-def above(features: Tensor, real: Tensor, reference: Tensor) -> dict:
+def above(features: Tensor, real: Tensor, reference: Tensor, repeats: int = 200) -> dict:
     """By how much the distance of n filled pictures exceeds that of the same pictures untouched.
 
     Rows belong together and are drawn again together, so what is odd in the n pictures counts in neither.
@@ -144,7 +144,7 @@ def above(features: Tensor, real: Tensor, reference: Tensor) -> dict:
         return frechet_distance(features[rows], reference) - frechet_distance(real[rows], reference)
 
     everyone = torch.arange(len(real))
-    return dict(excess=excess(everyone), excess_interval=bootstrap(excess, everyone, repeats=200))
+    return dict(excess=excess(everyone), excess_interval=bootstrap(excess, everyone, repeats=repeats))
 
 
 def fingerprint(name: str, folder: Path) -> str:
