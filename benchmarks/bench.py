@@ -50,7 +50,7 @@ USER = "as its users run it"
 PLAIN = "bf16, channels-last"
 # The learning rates are tried first; then twice or half of the best as long as it is at an edge, until
 # `beyond` times the outermost.
-FULL = dict(rounds=11, draws=5, search=3.0, minutes=(5.0, 10.0, 20.0), n=1000, n_search=500)
+FULL = dict(rounds=11, draws=5, search=3.0, minutes=(5.0, 10.0, 20.0), n=1000, n_search=250)
 FULL |= dict(rates=(5e-4, 1e-3, 2e-3), beyond=4)
 QUICK = dict(rounds=2, draws=1, search=0.05, minutes=(0.05, 0.1, 0.2), n=80, n_search=70)
 QUICK |= dict(rates=(2e-3,), beyond=1)
@@ -275,7 +275,7 @@ def train_and_score(
     def distance(some):
         return frechet_distance(some, reference)
 
-    return found | dict(fd=distance(seen), interval=bootstrap(distance, seen, repeats=50))
+    return found | dict(fd=distance(seen), interval=bootstrap(distance, seen, repeats=200))
 
 
 def value(run: dict) -> float:
@@ -399,7 +399,7 @@ def measure(results: Results, plan: dict) -> dict:
     part("operations", make=lambda: {name: operations(peer) for name, peer in rivals.items()})
     part("sizes", make=lambda: sizes(rivals, faces, plan["draws"]))
     for name, peer in rivals.items():
-        part("overhead", name, make=lambda peer=peer: overhead(peer, plan["rounds"]))
+        part("overhead", name, make=lambda peer=peer: overhead(peer, plan["draws"]))
     quality(results, plan, rivals, faces[SIDE], training, best)
     return results.found
 

@@ -164,7 +164,7 @@ def test_the_headline_takes_the_best_rate_and_only_the_best_peer_three_times(tmp
         "bad": {"10": 1.25e-4},
     }
     assert ("quality-this_project-5.pt", 1e-3, 1200, 1000, "bf16") in asked  # 300 s in steps of 0.25 s
-    assert ("search-bad-0.002.pt", 2e-3, 360, 500, "bf16") in asked
+    assert ("search-bad-0.002.pt", 2e-3, 360, 250, "bf16") in asked
     assert len({name for name, *_ in asked}) == len(asked)
 
 
