@@ -448,7 +448,8 @@ def quality(results: Results, plan: dict, rivals: dict, data: Images, training: 
     short, middle, long = plan["minutes"]
     after = {name: at(name, middle) for name in rivals}
     ours, others = sides(rivals)
-    for name in (*ours, *([min(others, key=after.get)] if others else [])):
+    ahead = [min(others, key=after.get)] if others else []
+    for name in (ours[0], *ahead, *ours[1:]):  # what the goals ask for comes first
         for minutes in (short, long):
             at(name, minutes)
 

@@ -353,3 +353,19 @@ def test_the_peers_are_installed_once_and_a_failure_is_one_sentence(monkeypatch)
     monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: types.SimpleNamespace())
     monkeypatch.setattr(subprocess, "call", lambda *a, **k: pytest.fail("nothing to install"))
     command.install()
+
+
+REPORT = bench.HERE / "RESULTS.md"
+
+
+@pytest.mark.skipif(not REPORT.exists(), reason="make bench comes first")
+def test_the_committed_report_is_that_of_the_committed_measurements():
+    found = json.loads((bench.HERE / "bench.json").read_text(encoding="utf-8"))
+    assert REPORT.read_text(encoding="utf-8") == bench.report(found)
+    for line in bench.goals(found):
+        assert line.endswith(("met", "not met", "intervals overlap"))
+    assert found["floor"]["n"] >= 1000
+    for runs in found["quality"].values():
+        for run in runs.values():
+            assert run["n"] >= 1000 and run["interval"][0] <= run["fd"] <= run["interval"][1]
+            assert run["fd"] > found["floor"]["fd"]  # better than real faces would be a mistake
