@@ -134,8 +134,8 @@ def test_the_rate_search_goes_on_at_its_edges():
 
 def test_the_headline_takes_the_best_rate_and_only_the_best_peer_three_times(tmp_path, monkeypatch):
     names = ("this project", "good", "bad")
-    best = dict.fromkeys(names, "bf16")
-    training = {n: {"bf16": dict(median=0.5 if n == "bad" else 0.25)} for n in names}
+    settings = dict.fromkeys(bench.SETTINGS, dict(median=9.0))
+    training = {n: settings | {"bf16": dict(median=0.5 if n == "bad" else 0.25)} for n in names}
     asked = []
 
     def score(peer, data, reference, rate, steps, n, setting, checkpoint):
@@ -150,7 +150,8 @@ def test_the_headline_takes_the_best_rate_and_only_the_best_peer_three_times(tmp
     data = Images(torch.zeros(70, 3, 32, 32))
     monkeypatch.setattr(bench, "load_model", lambda name: None)
     monkeypatch.setattr(bench, "extract", lambda _, x: torch.randn(len(x), 2))
-    bench.quality(results, bench.FULL, rivals, data, training, best)
+    results.found |= dict(training=training, memory=dict(training=dict.fromkeys(names, {})))
+    bench.quality(results, bench.FULL, rivals, data)
     tried = {name: sorted(map(float, results.found["search"][name])) for name in names}
     assert tried["this project"] == [5e-4, 1e-3, 2e-3]
     assert tried["good"] == [5e-4, 1e-3, 2e-3, 4e-3, 8e-3]
@@ -166,6 +167,16 @@ def test_the_headline_takes_the_best_rate_and_only_the_best_peer_three_times(tmp
     assert ("quality-this_project-5.pt", 1e-3, 1200, 1000, "bf16") in asked  # 300 s in steps of 0.25 s
     assert ("search-bad-0.002.pt", 2e-3, 360, 250, "bf16") in asked
     assert len({name for name, *_ in asked}) == len(asked)
+
+
+def test_compiling_counts_in_the_minutes_of_training():
+    plain, fast = bench.PLAIN, "bf16, channels-last, compiled"
+    training = {s: dict(median=m) for s, m in zip(bench.SETTINGS, (0.4, 0.25, 0.2), strict=True)}
+    memory = {fast: dict(first=30.0)}
+    assert bench.steps_in(2, training, memory) == (plain, 480)  # compiled: 90 s of 0.2 s are 450 steps
+    assert bench.steps_in(5, training, memory) == (fast, 1350)  # 270 s of 0.2 s
+    assert bench.steps_in(5, training, {}) == (plain, 1200)
+    assert bench.steps_in(0.001, training, memory)[1] == 2
 
 
 def trained(tmp_path, name="a.pt", **changes):
