@@ -559,8 +559,8 @@ The 10,000 drawn training faces at {m["side"]}×{m["side"]}, batch {m["batch"]},
 Steps, draws and sizes were measured in turns within one run: medians with quartiles in brackets; overhead
 one network after the other, memory once. Each library once as its users run it (its own network, loop and
 sampler, float32), and once in bf16, channels-last and compiled, where all of them are trained by this
-project's `fit` (AdamW, warm-up, averaged weights in every step). Compiling itself is not counted; what it
-takes is told beside the memory.
+project's `fit` (AdamW, warm-up, averaged weights in every step). Speeds do not count the compiling; what it
+takes is told beside the memory, and in the minutes of training it counts.
 
 "{OWN}" is the course's face model, which folds 2×2 pixels into channels before its first convolution;
 "pixels not folded" is the same network without that, as the peers' are. What the first gains over the
