@@ -146,7 +146,8 @@ def ddim_step(ddim_step):
     expect(
         not close(e, -0.636609, 1e-4),
         told
-        + " You take σ away from the root. But variances add up, not deviations: take σ² away, under the root.",
+        + " You take σ away from the root. But variances add up, not deviations: "
+        + "take σ² away, under the root.",
     )
     expect(
         not close(e, -0.64) and not close(e, -0.638125),
