@@ -22,5 +22,5 @@ faces:        # draw data/faces.parquet again
 checkpoints:  # train a model again (NAME=ddpm-faces)
 	@$(PYTHON) -m tools.checkpoints $(NAME)
 
-bench:        # this project beside its peers (about five hours; resumes after a kill)
+bench:        # this project beside its peers (five to nine hours; resumes after a kill)
 	@$(PYTHON) -m tools.bench

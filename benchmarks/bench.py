@@ -1,6 +1,6 @@
 """This project's U-Net, training step and sampling beside its peers: make bench
 
-    python -m benchmarks.bench              about five hours on two quiet cores; resumes after a kill
+    python -m benchmarks.bench              five to nine hours on two quiet cores; resumes after a kill
     python -m benchmarks.bench --quick      the same in less than an hour, into build/, to see that it runs
 
 What is compared is measured in turns within one run, on the same drawn faces, batch and threads. Writes

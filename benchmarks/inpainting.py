@@ -19,7 +19,7 @@ from torch import Tensor
 from helpers import course
 from helpers.checkpoints import FOLDER, load_denoiser, load_model, write_json
 from helpers.data import load_faces
-from helpers.metrics import bootstrap, extract, frechet_distance, inside, kernel_distance, ssim
+from helpers.metrics import Moments, bootstrap, extract, frechet_distance, inside, kernel_distance, ssim
 from helpers.repaint import jumps, repaint
 from helpers.samplers import last, pairs, sample, timesteps
 from helpers.tasks import HOLES, cut, make_holes, restore
@@ -134,16 +134,18 @@ def distances(features: Tensor, reference: Tensor) -> dict:
     )
 
 
-def above(features: Tensor, real: Tensor, reference: Tensor, repeats: int = 200) -> dict:
-    """By how much the distance of n filled pictures exceeds that of the same pictures untouched.
+def above(features: Tensor, other: Tensor, reference: Tensor | Moments, repeats: int = 200) -> dict:
+    """By how much the distance of n pictures exceeds that of n others that belong to them one by one.
+
+    So filled pictures beside the same untouched, or faces of two samplers from the same noise.
 
     Rows belong together and are drawn again together, so what is odd in the n pictures counts in neither.
     """
 
     def excess(rows):
-        return frechet_distance(features[rows], reference) - frechet_distance(real[rows], reference)
+        return frechet_distance(features[rows], reference) - frechet_distance(other[rows], reference)
 
-    everyone = torch.arange(len(real))
+    everyone = torch.arange(len(other))
     return dict(excess=excess(everyone), excess_interval=bootstrap(excess, everyone, repeats=repeats))
 
 
