@@ -196,6 +196,8 @@ def test_a_training_that_diverges_is_a_result_and_the_next_begins_anew(tmp_path,
     found = trained(tmp_path)
     assert found["fd"] > 0 and found["interval"][0] < found["interval"][1]
     assert found["step"] > 0 and found["steps"] == 2
+    again = trained(tmp_path)  # killed while it drew: nothing of the training is left to time
+    assert "step" not in again and again["fd"] == pytest.approx(found["fd"])
     lost = trained(
         tmp_path, "b.pt", loss=lambda network, batch, g: network(batch, torch.ones(BATCH).long()).sum() / 0
     )
