@@ -4,8 +4,8 @@
     python -m benchmarks.bench --quick      the same in less than an hour, into build/, to see that it runs
 
 What is compared is measured in turns within one run, on the same drawn faces, batch and threads. Writes
-benchmarks/bench.json after each part, RESULTS.md and bench.png at the end; begins anew where that file is
-deleted.
+benchmarks/bench.json after each part; RESULTS.md, bench.png and the README's table at the end. Begins anew
+where bench.json is deleted.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import json
 import math
 import os
 import platform
+import re
 import resource
 import shutil
 import statistics
@@ -39,6 +40,7 @@ from helpers.unet import count_parameters
 from tools.checkpoints import BUILD, device_name
 
 HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
 SIDE = 32
 SIZES = (16, 32, 64)
 SETTINGS = {  # how a step is run, besides the way its users run it
@@ -299,9 +301,9 @@ def sides(names) -> tuple[list[str], list[str]]:
     return own, [name for name in names if name not in own]
 
 
-def fastest(training: dict) -> str:
+def fastest(measured: dict) -> str:
     """The setting with the smallest median, besides the way of its users."""
-    return min(SETTINGS, key=lambda setting: training[setting]["median"])
+    return min((s for s in SETTINGS if s in measured), key=lambda setting: measured[setting]["median"])
 
 
 class Results:
@@ -653,6 +655,32 @@ setting in which the most fit, where compiling counts; "ms a step" is the median
     return text
 
 
+def summary(found: dict) -> str:
+    """The table of the README: images a second, and the distance after the middle minutes."""
+    m, floor = found["machine"], found["floor"]
+    minutes = sorted(found["quality"][next(iter(found["training"]))], key=float)[1]
+    columns = ("training", "best setting", f"sampling, {m['sampler_steps']} steps", "best setting")
+    columns += (f"FD after {minutes} min (95 %)",)
+    text = f"{m['processor']}, {m['device']}; {m['side']}×{m['side']}, batch {m['batch']}, seed 0, "
+    text += f"n = {floor['n']}, real against real {floor['fd']:.2f}.\n\n"
+    text += "Images a second, the way the users of each run it and in its best setting:\n\n"
+    text += "| | " + " | ".join(columns) + " |\n" + "|---" * (1 + len(columns)) + "|\n"
+    for name in found["training"]:
+        text += f"| {name} "
+        for what, form in (("training", ".1f"), ("sampling", ".2f")):
+            row = found[what][name]
+            for setting in (USER, fastest(row)):
+                text += f"| {m['batch'] / row[setting]['median']:{form}} "
+        text += f"| {told(found['quality'][name][minutes])} |\n"
+    return text
+
+
+def in_readme(text: str, found: dict) -> str:
+    """The README with the table of these measurements in it."""
+    block = f"<!-- bench -->\n\n{summary(found)}\n<!-- /bench -->"
+    return re.sub(r"(?s)<!-- bench -->.*<!-- /bench -->", lambda _: block, text)
+
+
 def picture(found: dict, file: Path) -> None:
     """Two panels: distance against minutes of training, and images a second in training."""
     import matplotlib
@@ -702,6 +730,8 @@ def main() -> None:
     found = measure(Results(folder / "bench.json", scratch), QUICK if asked.quick else FULL)
     (folder / "RESULTS.md").write_text(report(found), encoding="utf-8")
     picture(found, folder / "bench.png")
+    if not asked.quick:
+        README.write_text(in_readme(README.read_text(encoding="utf-8"), found), encoding="utf-8")
     print("\n".join(goals(found)))
 
 

@@ -346,6 +346,10 @@ def test_the_report_and_the_picture_hold_the_figures(tmp_path):
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.endswith("|")
+    readme = bench.in_readme("before <!-- bench -->\nformer\n<!-- /bench --> after", found)
+    assert readme.startswith("before <!-- bench -->\n\nChip (AVX2)") and "former" not in readme
+    assert "| this project | 80.0 | 160.0 | 8.00 | 16.00 | 3.00 (2.60 … 3.40) |" in readme
+    assert readme.endswith("| diverged |\n\n<!-- /bench --> after")
     bench.picture(found, tmp_path / "bench.png")
     assert (tmp_path / "bench.png").stat().st_size > 5000
 
@@ -375,6 +379,8 @@ REPORT = bench.HERE / "RESULTS.md"
 def test_the_committed_report_is_that_of_the_committed_measurements():
     found = json.loads((bench.HERE / "bench.json").read_text(encoding="utf-8"))
     assert REPORT.read_text(encoding="utf-8") == bench.report(found)
+    readme = bench.README.read_text(encoding="utf-8")
+    assert bench.summary(found) in readme and bench.in_readme(readme, found) == readme
     for line in bench.goals(found):
         assert line.endswith(("met", "not met", "intervals overlap"))
     assert found["floor"]["n"] >= 1000
