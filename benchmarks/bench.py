@@ -549,6 +549,11 @@ def told(run: dict) -> str:
     return f"{run['fd']:.2f} ({low:.2f} … {high:.2f})"
 
 
+def head(*columns: str) -> str:
+    """The first two lines of a Markdown table whose rows begin with a name."""
+    return "| | " + " | ".join(columns) + " |\n" + "|---" * (1 + len(columns)) + "|\n"
+
+
 def report(found: dict) -> str:
     """RESULTS.md."""
     m, names = found["machine"], list(found["training"])
@@ -579,13 +584,13 @@ cannot tell from a small one, in all but its users' way.
     text += "".join(f"- {line}\n" for line in goals(found))
     text += f"\n## Milliseconds of a training step of {m['batch']} images\n\n"
     columns = (USER, *SETTINGS)
-    text += "| | parameters | " + " | ".join(columns) + " |\n|---" * 1 + "|---" * (1 + len(columns)) + "|\n"
+    text += head("parameters", *columns)
     for name in names:
         row = " | ".join(ms(found["training"][name][s]) for s in columns)
         text += f"| {name} | {found['parameters'][name] / 1e6:.2f} M | {row} |\n"
     text += f"\n## Seconds for {m['batch']} images in {m['sampler_steps']} steps\n\n"
     columns = list(found["sampling"][names[0]])
-    text += "| | " + " | ".join(columns) + " |\n" + "|---" * (1 + len(columns)) + "|\n"
+    text += head(*columns)
     for name in names:
         row = " | ".join(quartiles(found["sampling"][name][s], "{:.2f}") for s in columns)
         text += f"| {name} | {row} |\n"
@@ -606,7 +611,7 @@ cannot tell from a small one, in all but its users' way.
         "overhead, %",
         "against forwards alone, %",
     )
-    text += "| | " + " | ".join(columns) + " |\n" + "|---" * (1 + len(columns)) + "|\n"
+    text += head(*columns)
     for name in names:
         best = fastest(found["training"][name])
         count, over = found["operations"][name], found["overhead"][name]
@@ -616,11 +621,7 @@ cannot tell from a small one, in all but its users' way.
         text += f"| {name} | " + " | ".join(f"{x:.0f}" for x in cells) + f" | {share:.0%} "
         text += "| " + " | ".join(quartiles(over[k], "{:.2f}", 100) for k in ("inside", "alone")) + " |\n"
     text += f"\n## Milliseconds of a training step against the side ({PLAIN})\n\n"
-    text += (
-        "| | "
-        + " | ".join(f"{s}×{s}" for s in SIZES)
-        + " | exponent in the pixels |\n|---|---|---|---|---|\n"
-    )
+    text += head(*(f"{s}×{s}" for s in SIZES), "exponent in the pixels")
     for name in names:
         sizes = found["sizes"][name]
         slope = exponent({int(s): v["median"] for s, v in sizes.items()})
@@ -636,9 +637,8 @@ rate is the best of a short search (below), with warm-up over the first tenth of
 to the end. The steps are those that fit into the minutes by the median time of a step measured above, in the
 setting in which the most fit, where compiling counts; "ms a step" is the median in this training.
 
-| | setting | rate | minutes | steps | ms a step | FD (95 %) |
-|---|---|---|---|---|---|---|
 """
+    text += head("setting", "rate", "minutes", "steps", "ms a step", "FD (95 %)")
     for name, runs in found["quality"].items():
         for minutes in sorted(runs, key=float):
             r = runs[minutes]
@@ -648,7 +648,7 @@ setting in which the most fit, where compiling counts; "ms a step" is the median
     tried = sorted({float(rate) for runs in found["search"].values() for rate in runs})
     n = next(iter(next(iter(found["search"].values())).values()))["n"]
     text += f"\nThe search: FD (n = {n}) after a short training with each learning rate\n\n"
-    text += "| | " + " | ".join(f"{r:g}" for r in tried) + " |\n" + "|---" * (1 + len(tried)) + "|\n"
+    text += head(*(f"{r:g}" for r in tried))
     for name, runs in found["search"].items():
         row = (told(runs[f"{r:g}"]) if f"{r:g}" in runs else "" for r in tried)
         text += f"| {name} | " + " | ".join(row) + " |\n"
@@ -664,7 +664,7 @@ def summary(found: dict) -> str:
     text = f"{m['processor']}, {m['device']}; {m['side']}×{m['side']}, batch {m['batch']}, seed 0, "
     text += f"n = {floor['n']}, real against real {floor['fd']:.2f}.\n\n"
     text += "Images a second, the way the users of each run it and in its best setting:\n\n"
-    text += "| | " + " | ".join(columns) + " |\n" + "|---" * (1 + len(columns)) + "|\n"
+    text += head(*columns)
     for name in found["training"]:
         text += f"| {name} "
         for what, form in (("training", ".1f"), ("sampling", ".2f")):
