@@ -18,19 +18,22 @@ from torch.nn import functional as F
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
-from helpers.checkpoints import load_model, write_json
+from helpers.checkpoints import load_model
 from helpers.data import load_faces
 from helpers.diffusion import Denoiser, diffusion_loss
+from helpers.features import extract
+from helpers.files import write_json
 from helpers.guidance import drop_attributes
 from helpers.layers import AttributeEmbedding
-from helpers.metrics import extract, frechet_distance
+from helpers.metrics import frechet_distance
+from helpers.profile import BUILD, device_name
+from helpers.samplers import draw
 from helpers.schedules import make_schedule
 from helpers.train import fit
 from helpers.unet import UNet, count_parameters
-from tools.checkpoints import BUILD, device_name, draw
 
 HERE = Path(__file__).parent
-RECIPE = dict(batch=32, rate=2e-3, warmup=100, ema=0.995, bf16=True, channels_last=True)
+RECIPE = dict(batch=32, lr=2e-3, warmup=100, ema=0.995, bf16=True, channels_last=True)
 CANDIDATES = {  # name: (side of the picture, arguments of the network)
     "32², 48-96-128": (32, dict(widths=(48, 96, 128))),
     "64² folded, 48-96-128": (64, dict(widths=(48, 96, 128), patch=2)),
@@ -128,7 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--n", type=int, default=500, help="samples for each distance")
-    options = parser.parse_args()
+    args = parser.parse_args()
     file = HERE / "candidates.json"
     results = json.loads(file.read_text()) if file.exists() else {}
     data = {side: load_faces("embedded", "train", side) for side in (32, 64)}
@@ -140,20 +143,20 @@ def main() -> None:
         results["machine"] = dict(
             device=device_name(),
             torch=torch.__version__,
-            minutes=options.minutes,
-            n=options.n,
+            minutes=args.minutes,
+            n=args.n,
             seed=0,
             batch=RECIPE["batch"],
         )
         results["floor"] = {
-            str(s): frechet_distance(extract(features, valid[s][: options.n]), reference) for s in valid
+            str(s): frechet_distance(extract(features, valid[s][: args.n]), reference) for s in valid
         }
         write_json(file, results)
     for number, (name, (side, _)) in enumerate(CANDIDATES.items()):
         if name in results:
             continue
         network = build(name, data[side].cardinalities)
-        steps = int(options.minutes * 60 / results["step"][name])
+        steps = int(args.minutes * 60 / results["step"][name])
         bar = tqdm(total=steps, desc=name, mininterval=5)
         start = time.perf_counter()
         for step in fit(
@@ -167,7 +170,7 @@ def main() -> None:
             bar.update(step.step - bar.n)
         bar.close()
         elapsed = time.perf_counter() - start
-        distance, seconds, images = evaluate(step.ema, side, options.n, reference)
+        distance, seconds, images = evaluate(step.ema, side, args.n, reference)
         save_image(images / 2 + 0.5, BUILD / f"candidate-{number}.png", nrow=16)
         results[name] = dict(
             side=side,

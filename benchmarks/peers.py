@@ -1,4 +1,4 @@
-"""The project and its peers behind one face, so that `benchmarks.bench` can treat them alike.
+"""The project's peers behind one face, so that all that is compared can be treated alike.
 
 Each peer has a network of about 3.7 million parameters (within 10 %), at three depths with attention at
 the lowest (denoising-diffusion-pytorch has linear attention at the others, always), built from the
@@ -14,82 +14,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
-from helpers.diffusion import Denoiser, diffusion_loss
-from helpers.samplers import last, pairs, sample, timesteps
-from helpers.schedules import cosine
-from helpers.train import fit
-from helpers.unet import UNet
-
-STEPS = 50  # of a sampler
-BATCH = 32
-WIDTHS = (48, 96, 128)
-OWN = "this project"  # how its names begin
-
-
-class Images:
-    """Pictures (N, 3, side, side) that give batches to `fit`."""
-
-    def __init__(self, images: Tensor):
-        self.images = images
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, indices: Tensor) -> Tensor:
-        return self.images[indices]
-
-    def loader(self) -> Iterator[Tensor]:
-        """Batches without end from torch's DataLoader, as most users have them."""
-        while True:
-            for (batch,) in DataLoader(TensorDataset(self.images), BATCH, shuffle=True, drop_last=True):
-                yield batch
-
-
-class Peer:
-    """What most of them have in common."""
-
-    def inner(self, network: nn.Module) -> nn.Module:
-        """The part that is called once for each step."""
-        return network
-
-    def user_network(self, side: int) -> nn.Module:
-        """The network as its users build it, where that is another one."""
-        return self.network(side)
-
-
-class Own(Peer):
-    """This project: v-prediction on the cosine schedule, DDIM.
-
-    With patch = 2 it is the course's face model, which folds 2×2 pixels into channels; with patch = 1 the
-    same network works on the pixels, as the peers' do.
-    """
-
-    def __init__(self, name: str, patch: int):
-        self.name, self.patch = name, patch
-        self.schedule = cosine()
-
-    def network(self, side: int) -> nn.Module:
-        return UNet(widths=WIDTHS, patch=self.patch)
-
-    def call(self, network: nn.Module, x: Tensor, t: Tensor) -> Tensor:
-        return network(x, t)
-
-    def loss(self, network: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        return diffusion_loss(Denoiser(network, self.schedule, "v"), batch, generator)
-
-    def sample(self, network: nn.Module, n: int, side: int) -> Tensor:
-        x = torch.randn(n, 3, side, side)
-        walk = pairs(timesteps(self.schedule.steps, STEPS))
-        return last(sample(Denoiser(network, self.schedule, "v"), self.schedule, x, walk)).x
-
-    def user_loop(self, network: nn.Module, data: Images) -> Iterator[None]:
-        """Training as the first cell of a user would: nothing asked of `fit` but the data."""
-        for _ in fit(network, data, self.loss, steps=10**6, batch=BATCH):
-            yield
-
-    user_sample = sample
+from benchmarks.common import BATCH, OWN, STEPS, WIDTHS, Images, Peer
+from benchmarks.own import Own
+from helpers.samplers import last
 
 
 class Diffusers(Peer):
@@ -129,8 +58,8 @@ class Diffusers(Peer):
 
         accelerator, scheduler = Accelerator(), self._scheduler("DDPMScheduler")
         optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
-        rate = get_cosine_schedule_with_warmup(optimizer, 500, 10**6)
-        network, optimizer, rate = accelerator.prepare(network, optimizer, rate)
+        lr_scheduler = get_cosine_schedule_with_warmup(optimizer, 500, 10**6)
+        network, optimizer, lr_scheduler = accelerator.prepare(network, optimizer, lr_scheduler)
         for batch in data.loader():
             noise = torch.randn(batch.shape)
             t = torch.randint(0, scheduler.config.num_train_timesteps, (len(batch),), dtype=torch.int64)
@@ -138,7 +67,7 @@ class Diffusers(Peer):
             accelerator.backward(F.mse_loss(guess, noise))
             accelerator.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
-            rate.step()
+            lr_scheduler.step()
             optimizer.zero_grad()
             yield
 

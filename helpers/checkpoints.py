@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from .course import DATA
+from .blocks import from_blocks, to_blocks
 from .diffusion import Denoiser
-from .metrics import FaceFeatures
+from .files import write_json
+from .profile import DATA
 from .schedules import make_schedule
-from .unet import UNet
 
 FOLDER = DATA / "checkpoints"
-NETWORKS = {"UNet": UNet, "FaceFeatures": FaceFeatures}
-BLOCK = 32  # numbers that share a scale
 SMALL = 2**14  # tensors with fewer numbers are never stored in 8 bits
 
 
@@ -32,9 +30,9 @@ def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder
 
     if bits not in (8, 16, 32):
         raise ValueError(f"Weights are stored in 8, 16 or 32 bits, not in {bits}.")
-    kind = type(network).__name__
-    if kind not in NETWORKS or not hasattr(network, "config"):
-        raise TypeError(f"A checkpoint holds one of {', '.join(NETWORKS)} with its config, not a {kind}.")
+    kind = class_path(type(network))
+    if not hasattr(network, "config"):
+        raise TypeError(f"A checkpoint needs the network's `config` to build it again; {kind} has none.")
     path = Path(folder) / name
     path.mkdir(parents=True, exist_ok=True)
     weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
@@ -58,32 +56,32 @@ def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder
     return path
 
 
-def to_blocks(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Eight bits a number, in blocks of 32 that share a scale, as ggml's Q8_0: int8 (N, 32), half (N, 1)."""
-    flat = weight.flatten()
-    blocks = F.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK)
-    scale = (blocks.abs().amax(1, keepdim=True) / 127).half().clamp(min=2**-24)  # the smallest in half
-    return (blocks / scale.float()).round().clamp(-127, 127).to(torch.int8), scale
+def class_path(kind: type) -> str:
+    """How a card names a class: `helpers.unet.UNet`; TypeError for a class that is not in helpers."""
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    network_class(path)
+    return path
 
 
-def from_blocks(blocks: Tensor, scale: Tensor, shape: torch.Size) -> Tensor:
-    """What `to_blocks` was given, in float32, each number within half a scale of what it was.
+def network_class(path: str) -> type[nn.Module]:
+    """The class that a card names, imported from helpers and nowhere else: a card is data.
 
-    Further off in blocks of numbers below 1e-3, whose scale has few digits in half precision.
+    Raises TypeError where the path does not lead to a network of helpers.
     """
-    return (blocks.float() * scale.float()).flatten()[: shape.numel()].view(shape)
+    module, _, name = path.rpartition(".")
+    if module.startswith("helpers."):
+        try:
+            found = getattr(importlib.import_module(module), name, None)
+        except ImportError:
+            found = None
+        if isinstance(found, type) and issubclass(found, nn.Module) and found.__module__ == module:
+            return found
+    raise TypeError(f"A checkpoint holds a network out of `helpers`, such as helpers.unet.UNet, not {path}.")
 
 
 def write_card(path: Path, card: dict) -> None:
     """Replaces path/card.json at once, so that no reader sees half a card."""
     write_json(path / "card.json", card)
-
-
-def write_json(file: Path, content: dict) -> None:
-    """Replaces a JSON file at once, so that a kill leaves the old one or the new one whole."""
-    half = file.with_suffix(".half")
-    half.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(half, file)
 
 
 def load_card(name: str, folder: Path = FOLDER) -> dict:
@@ -113,7 +111,7 @@ def load_model(name: str, device: str | torch.device = "cpu", folder: Path = FOL
     from safetensors.torch import load_file
 
     card = load_card(name, folder)
-    network = NETWORKS[card["network"]](**card["config"])
+    network = network_class(card["network"])(**card["config"])
     path = Path(folder) / name / "model.safetensors"
     try:
         stored = load_file(path)

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from .celeba import HUB, SPLITS, NotFound, sources
-from .course import DATA
 from .pictures import Faces, load_picture, photograph, square, to_tensor
+from .profile import DATA
 
 __all__ = ["Faces", "load_digits", "load_faces", "load_picture", "load_points", "photograph", "POINTS"]
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .schedules import Schedule, check_t
+from .targets import determinant, from_target, to_target
 
-TARGETS = ("eps", "x0", "v", "score")
+VARIANCES = ("small", "large")
 
 
 def check_images(x: Tensor, name: str = "image") -> Tensor:
@@ -40,6 +41,20 @@ def transition(schedule: Schedule, t: Tensor, s: Tensor, like: Tensor) -> tuple[
     return factor, noise_t**2 - factor**2 * noise_s**2
 
 
+def step_variance(schedule: Schedule, t: Tensor, s: Tensor, like: Tensor, variance: str = "small") -> Tensor:
+    """σ² of DDPM's step from t down to s, (B, 1, …, 1) in float64 (DDPM, section 3.2).
+
+    'large': the variance β of q(x_t given x_s). 'small': β̃ = β · noise_s²/noise_t², that of the posterior,
+    0 where s = 0. This is the one place where the two are defined. Raises ValueError for another name.
+    """
+    if variance not in VARIANCES:
+        raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
+    beta = transition(schedule, t, s, like)[1]
+    if variance == "large":
+        return beta
+    return beta * (schedule.at(s, like, exact=True)[1] / schedule.at(t, like, exact=True)[1]) ** 2
+
+
 def posterior(schedule: Schedule, x0: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (B, …) and variance (B, 1, …, 1) of q(x_{t−1} given x_t, x_0), t in 1…T (DDPM, eq. 6, 7)."""
     t = torch.as_tensor(t)
@@ -48,94 +63,19 @@ def posterior(schedule: Schedule, x0: Tensor, x_t: Tensor, t: Tensor) -> tuple[T
     (_, noise_t), (signal_s, noise_s) = (schedule.at(k, x_t, exact=True) for k in (t, t - 1))
     factor, beta = transition(schedule, t, t - 1, x_t)
     old, new = (signal_s * beta / noise_t**2).to(x_t), (factor * noise_s**2 / noise_t**2).to(x_t)
-    return old * x0 + new * x_t, (noise_s**2 / noise_t**2 * beta).to(x_t)
-
-
-def to_target(schedule: Schedule, x0: Tensor, eps: Tensor, t: Tensor, target: str) -> Tensor:
-    """What a network of this kind should answer: ε, x0, v = signal·ε − noise·x0, or score = −ε/noise.
-
-    Sources: DDPM eq. 12; v: Progressive Distillation, appendix D; score: Dhariwal and Nichol 2021, eq. 11.
-    """
-    signal, noise = schedule.at(t, like=x0)
-    if target == "eps":
-        return eps
-    if target == "x0":
-        return x0
-    if target == "v":
-        return signal * eps - noise * x0
-    if target == "score":
-        return -eps / noise
-    raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
-
-
-def from_target(
-    schedule: Schedule, answer: Tensor, x_t: Tensor, t: Tensor, target: str
-) -> tuple[Tensor, Tensor]:
-    """(x0, ε) from a network's answer, the inverse of `to_target` for t in 1…T; all (B, …)."""
-    signal, noise = schedule.at(t, like=x_t)
-    if target == "score":
-        answer, target = -noise * answer, "eps"
-    if target == "eps":
-        if (signal == 0).any():
-            raise ValueError("At signal_T = 0 the noise says nothing about x0: predict x0 or v instead.")
-        return (x_t - noise * answer) / signal, answer
-    if target == "x0":
-        if (noise == 0).any():
-            raise ValueError("At t = 0 nothing is noise, so x0 says nothing about ε: start at t ≥ 1.")
-        return answer, (x_t - signal * answer) / noise
-    if target == "v":
-        scale = signal**2 + noise**2  # 1 for variance-preserving tables
-        return (signal * x_t - noise * answer) / scale, (noise * x_t + signal * answer) / scale
-    raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
-
-
-def x0_weight(log_snr: Tensor, target: str) -> Tensor:
-    """How often the squared error of x0 stands in that of the target: 1, SNR, SNR + 1 or SNR (SNR + 1).
-
-    For x0, ε, v and score, where signal² + noise² = 1 (Progressive Distillation, section 4); log_snr (…).
-    """
-    snr = torch.as_tensor(log_snr).exp()
-    weights = {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1, "score": snr * (snr + 1)}
-    if target not in weights:
-        raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
-    return weights[target]
-
-
-def min_snr_weight(target: str, gamma: float = 5.0) -> Callable[[Tensor], Tensor]:
-    """A `weight` for `diffusion_loss`: any error becomes min(SNR, γ) · that of x0 (Hang et al. 2023).
-
-    Maps log SNR (…) to min(SNR, γ) / `x0_weight`. Raises ValueError for an unknown target or γ ≤ 0.
-    """
-    if target not in TARGETS:
-        raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
-    if not gamma > 0:
-        raise ValueError(f"γ must be positive, not {gamma}.")
-
-    def weight(log_snr: Tensor) -> Tensor:
-        snr = torch.as_tensor(log_snr).exp()
-        # divided by SNR first, so that ε and score have a weight at SNR = 0 as well
-        rest = (gamma / snr).clamp(max=1) if target in ("eps", "score") else snr.clamp(max=gamma)
-        return rest / (snr + 1) if target in ("v", "score") else rest
-
-    return weight
-
-
-def eps_from_x0(schedule: Schedule, x_t: Tensor, x0: Tensor, t: Tensor) -> Tensor:
-    """ε that leads from x0 to x_t, for t in 1…T; used again whenever x0 was changed (clipped, filled)."""
-    return from_target(schedule, x0, x_t, t, "x0")[1]
+    return old * x0 + new * x_t, step_variance(schedule, t, t - 1, x_t).to(x_t)
 
 
 class Denoiser:
     """A network behind the course's one seam: `predict(x_t, t, **condition) -> (x0, eps)`.
 
+    x_t = signal_t · x0 + noise_t · eps holds for every answer, and for that of whatever wraps a denoiser.
     network(x_t, t, **condition) answers in the given target. Raises ValueError for a target that the
     schedule cannot carry (ε or score where signal_T = 0).
     """
 
     def __init__(self, network: Callable, schedule: Schedule, target: str = "eps"):
-        if target not in TARGETS:
-            raise ValueError(f"There is no target '{target}'; choose one of {', '.join(TARGETS)}.")
-        if target in ("eps", "score") and schedule.signal[-1] == 0:
+        if (determinant(target, schedule.signal[1:], schedule.noise[1:]) == 0).any():
             raise ValueError(
                 f"'{schedule.name}' ends without signal, where ε says nothing about x0: "
                 "predict x0 or v instead."

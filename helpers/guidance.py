@@ -23,19 +23,37 @@ def drop_attributes(attributes: Tensor, all: float = 0.1, generator: torch.Gener
     return attributes.masked_fill(lost, -1)
 
 
-def guide(predict: Callable, scale: float) -> Callable:
+def guide(predict: Callable, scale: float, **null) -> Callable:
     """`predict` with classifier-free guidance: uncond + scale · (cond − uncond), on all channels.
 
-    scale 0 is unconditional, 1 conditional (the paper's w is scale − 1; Classifier-Free Guidance, eq. 6).
-    The answer takes the same arguments as `predict`; attributes (B, A) is required.
+    null names each condition to be guided and says what it is when left open: `attributes=-1`,
+    `tokens=empty`; a number, or a tensor that fits the condition. Other conditions go to both calls
+    unchanged. scale 0 is unconditional, 1 conditional (the paper's w is scale − 1; Classifier-Free
+    Guidance, eq. 6). The answer takes the arguments of `predict`. Raises ValueError without a null, or
+    where its condition is not given.
     """
+    if not null:
+        raise ValueError("Guidance needs to know what an open condition is: for example attributes=-1.")
 
-    def guided(x_t: Tensor, t: Tensor, attributes: Tensor, **condition) -> tuple[Tensor, Tensor]:
-        twice = {k: torch.cat([v, v]) for k, v in condition.items() if v is not None}
-        both = torch.cat([attributes, torch.full_like(attributes, -1)])
+    def guided(x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
+        given = {name: value for name, value in condition.items() if value is not None}
+        if missing := ", ".join(name for name in null if name not in given):
+            raise ValueError(f"Guidance has a null for {missing}, but no condition of this name was given.")
+        twice = {name: torch.cat([value, left_open(name, value)]) for name, value in given.items()}
         t = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
-        x0, eps = predict(torch.cat([x_t, x_t]), torch.cat([t, t]), attributes=both, **twice)
+        x0, eps = predict(torch.cat([x_t, x_t]), torch.cat([t, t]), **twice)
         (x0_c, x0_u), (eps_c, eps_u) = x0.chunk(2), eps.chunk(2)
         return x0_u + scale * (x0_c - x0_u), eps_u + scale * (eps_c - eps_u)
+
+    def left_open(name: str, value: Tensor) -> Tensor:
+        if name not in null:
+            return value
+        empty = torch.as_tensor(null[name], dtype=value.dtype, device=value.device)
+        try:
+            return empty.expand_as(value)
+        except RuntimeError:
+            raise ValueError(
+                f"The null of {name} is {tuple(empty.shape)}, which does not fit {tuple(value.shape)}."
+            ) from None
 
     return guided

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def zero(module: nn.Module) -> nn.Module:
+def zero_module(module: nn.Module) -> nn.Module:
     """The module with all its parameters at 0, so that the branch it ends starts as nothing."""
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
@@ -71,9 +71,9 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.norm = group_norm(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = zero(nn.Conv2d(channels, channels, 1))
+        self.out = zero_module(nn.Conv2d(channels, channels, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         b, c, h, w = x.shape
         qkv = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w)
         q, k, v = qkv.transpose(-1, -2).unbind(1)  # 3 × (B, heads, HW, C/heads)
@@ -96,10 +96,10 @@ class ResidualBlock(nn.Module):
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
         self.condition = nn.Linear(embedding, c_out * (2 if adaptive else 1))
         self.dropout = nn.Dropout(dropout)
-        self.conv2 = zero(nn.Conv2d(c_out, c_out, 3, padding=1))
+        self.conv2 = zero_module(nn.Conv2d(c_out, c_out, 3, padding=1))
         self.shortcut = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor, context: Tensor | None = None) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         e = self.condition(F.silu(embedding))[:, :, None, None]  # (B, 2C or C, 1, 1)
         if self.adaptive:
@@ -110,6 +110,26 @@ class ResidualBlock(nn.Module):
         return self.shortcut(x) + self.conv2(self.dropout(F.silu(h)))
 
 
+class Stage(nn.ModuleList):
+    """Layers one after the other, `stage(x, embedding, context)`: one place of a U-Net.
+
+    Every layer of this file is called with all three and takes what it needs, so that a network need not know
+    which of its layers look at the step or at a text. embedding (B, E), context (B, tokens, D) or None.
+    """
+
+    def forward(self, x: Tensor, embedding: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        for layer in self:
+            x = layer(x, embedding, context)
+        return x
+
+
+class Nothing(nn.Identity):
+    """A layer of a stage that leaves x as it is, built and called like any other."""
+
+    def forward(self, x: Tensor, embedding: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        return x
+
+
 class Downsample(nn.Module):
     """Half the side by a convolution of stride 2: (B, C, H, W) → (B, C, H/2, W/2)."""
 
@@ -117,7 +137,7 @@ class Downsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         return self.conv(x)
 
 
@@ -128,5 +148,5 @@ class Upsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .diffusion import add_noise, posterior, transition
+from .diffusion import add_noise, posterior, step_variance
 from .schedules import Schedule, check_t
 
 
@@ -70,21 +70,19 @@ def prior_term(schedule: Schedule, x0: Tensor) -> Tensor:
     return gaussian_kl(signal * x0.double(), variance, zero, zero + 1).flatten(1).sum(1)
 
 
-def step_variance(schedule: Schedule, t: Tensor, variance: str = "large") -> Tensor:
-    """σ_t² of the step from t to t−1, float64 (B,): β_t ('large') or β̃_t ('small') (DDPM, section 3.2).
+def decoder_variance(schedule: Schedule, t: Tensor, variance: str = "small") -> Tensor:
+    """`step_variance` of the steps from t to t−1, float64 (B,), with β̃_2 in place of β̃_1 = 0.
 
-    β̃_1 = 0 would make L_0 infinite, so at t = 1 'small' is β̃_2, as in the code of DDPM.
+    A width of 0 would make L_0 infinite; so it is in the code of DDPM. Raises ValueError for t below 1.
     """
-    if variance not in ("small", "large"):
-        raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
     t = torch.atleast_1d(torch.as_tensor(t))
     t = check_t(t, schedule.steps, len(t))
     if (t < 1).any():
         raise ValueError("A step back starts at t ≥ 1.")
+    if variance == "small":
+        t = t.clamp(min=min(2, schedule.steps))
     like = torch.zeros(len(t), dtype=torch.float64, device=t.device)
-    if variance == "large":
-        return transition(schedule, t, t - 1, like)[1].to(like)
-    return posterior(schedule, like, like, t.clamp(min=min(2, schedule.steps)))[1]
+    return step_variance(schedule, t, t - 1, like, variance).to(like)
 
 
 def step_term(
@@ -94,7 +92,7 @@ def step_term(
     t: Tensor,
     eps: Tensor,
     bins: int | None = 256,
-    variance: str = "large",
+    variance: str = "small",
     clip: bool = True,
     **condition,
 ) -> tuple[Tensor, Tensor]:
@@ -104,7 +102,7 @@ def step_term(
     bins, or as a density where bins is None (DDPM, eq. 5, 8, 13). x0, eps (B, …), t (B,) in 1…T.
     """
     t = check_t(t, schedule.steps, len(x0)).to(x0.device)
-    sigma2 = step_variance(schedule, t, variance).view((-1,) + (1,) * (x0.ndim - 1))
+    sigma2 = decoder_variance(schedule, t, variance).view((-1,) + (1,) * (x0.ndim - 1))
     x_t = add_noise(schedule, x0, t, eps)
     guess = predict(x_t, t, **condition)[0]
     guess = guess.clamp(-1, 1) if clip else guess

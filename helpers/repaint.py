@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from .diffusion import add_noise
+from .diffusion import add_noise, transition
 from .samplers import State, last, pairs, sample
 from .schedules import Schedule
 
@@ -50,10 +50,11 @@ def repaint(
     x0, options = known, {"eta": 1.0, **options}
     for t, s in walk:
         z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        to, at = (torch.full((len(x),), step) for step in (s, t))
         if s > t:  # q(x_s given x_t)
-            kept = float(schedule.signal[s] / schedule.signal[t])
-            x = kept * x + float(schedule.noise[s] ** 2 - (kept * schedule.noise[t]) ** 2) ** 0.5 * z
+            factor, variance = transition(schedule, to, at, x)
+            x = factor.to(x) * x + variance.sqrt().to(x) * z
         else:
             _, x, x0 = last(sample(predict, schedule, x, [(t, s)], generator=generator, **options))
-            x = torch.where(hole, x, add_noise(schedule, known, torch.full((len(x),), s), z))
+            x = torch.where(hole, x, add_noise(schedule, known, to, z))
         yield State(s, x, x0)

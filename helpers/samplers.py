@@ -9,12 +9,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .diffusion import eps_from_x0, transition
+from . import profile
+from .diffusion import VARIANCES, step_variance
 from .schedules import Schedule
+from .targets import eps_from_x0
 
 
 class State(NamedTuple):
-    """Where a sampler stands after a step: x (B, …) at step s, and the x0 (B, …) believed in before it."""
+    """What a sampler yields after each step from t to s.
+
+    s: the step where it stands now, 0 at the end. x (B, …): the picture there, still noisy where s > 0.
+    x0 (B, …): the clean picture that the denoiser guessed at t, from which this step was made.
+    """
 
     s: int
     x: Tensor
@@ -60,14 +66,16 @@ def step(
     z: Tensor | None = None,
     variance: str = "small",
 ) -> Tensor:
-    """x_s from what is believed of x0 and ε at step t (DDIM, eq. 12 and 16); all images (B, …).
+    """x_s from the x0 and ε of a denoiser at step t (DDIM, eq. 12 and 16); all images (B, …).
 
-    η = 0 is deterministic and allows any s ≠ t; η = 1 on neighbours is DDPM with σ² = β̃, and with
-    variance='large' with σ² = β. z is the noise to add, required where η > 0 and s > 0.
+    x_s = signal_s · x0 + √(noise_s² − n²) · ε + m · z: of the noise of x_s the part n is drawn anew and
+    the rest kept; m is how strong the new z is. η = 0: n = m = 0, deterministic, any s ≠ t. η = 1 on
+    neighbours is DDPM with σ² = β̃ (m = n); variance='large' keeps that mean and takes m² = β. z is
+    required where η > 0 and s > 0. Raises ValueError for η outside [0, 1] or an unknown variance.
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"η must lie in [0, 1], not {eta}.")
-    if variance not in ("small", "large"):
+    if variance not in VARIANCES:
         raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
     if variance == "large" and eta != 1:
         raise ValueError("The large variance belongs to η = 1.")
@@ -76,6 +84,8 @@ def step(
         return signal_s.to(x0) * x0 + noise_s.to(x0) * eps
     if (noise_s >= noise_t).any():
         raise ValueError("A random step must go down, to a smaller s; upwards take η = 0.")
+    # r is the correlation of the noise in x_s with that in x_t on the forward path (1 where s = t), so
+    # √(1 − r²) of noise_s is what x_t cannot tell: the most that may be drawn anew, at η = 1.
     r = signal_t * noise_s / (signal_s * noise_t)
     n = eta * noise_s * (1 - r**2).sqrt()
     mean = signal_s.to(x0) * x0 + (noise_s**2 - n**2).sqrt().to(x0) * eps
@@ -83,14 +93,14 @@ def step(
         return mean
     if z is None:
         raise ValueError("A step with η > 0 needs the noise z.")
-    m = n if variance == "small" else transition(schedule, t, s, x0)[1].sqrt()
+    m = n if variance == "small" else step_variance(schedule, t, s, x0, "large").sqrt()
     return mean + torch.where(noise_s > 0, m, 0).to(x0) * z
 
 
-def believe(
+def denoise(
     predict: Callable, schedule: Schedule, x: Tensor, t: int, clip: bool = True, **condition
 ) -> tuple[Tensor, Tensor]:
-    """x0 and ε (B, …) that the model believes in at step t; clip keeps x0 in [−1, 1] and derives ε again."""
+    """x0 and ε (B, …) of the denoiser for x at step t; clip keeps x0 in [−1, 1] and derives ε again."""
     times = torch.full((len(x),), t, device=x.device)
     x0, eps = predict(x, times, **condition)
     if clip and t > 0:  # at t = 0 nothing is noise, so there is no ε to derive
@@ -116,12 +126,43 @@ def sample(
     """
     for t, s in walk:
         with torch.no_grad():
-            x0, eps = believe(predict, schedule, x, t, clip, **condition)
+            x0, eps = denoise(predict, schedule, x, t, clip, **condition)
             times, z = torch.full((len(x),), t, device=x.device), None
             if eta > 0 and s > 0:
                 z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
             x = step(schedule, x0, eps, times, times.new_full((len(x),), s), eta, z, variance)
         yield State(s, x, x0)
+
+
+@torch.no_grad()
+def draw(
+    predict: Callable,
+    schedule: Schedule,
+    n: int,
+    steps: int,
+    seed: int,
+    device: str | torch.device = "cpu",
+    batch: int = 50,
+    side: int = 64,
+    eta: float = 0.0,
+    **condition,
+) -> Tensor:
+    """n pictures (n, 3, side, side) in [−1, 1] on the CPU, batch by batch under a progress bar (`sample`).
+
+    `steps` calls of the denoiser on uniform steps; conditions have n rows. The start x_T is the same for
+    the same seed on every device.
+    """
+    from tqdm.auto import tqdm
+
+    generator, walk, parts = torch.Generator().manual_seed(seed), pairs(timesteps(schedule.steps, steps)), []
+    for first in tqdm(range(0, n, batch), f"{n} faces, {steps} steps", mininterval=5):
+        x = torch.randn(min(batch, n - first), 3, side, side, generator=generator).to(device)
+        rows = {k: v[first : first + batch].to(device) for k, v in condition.items()}
+        with profile.autocast(device):
+            x = x.to(memory_format=torch.channels_last)
+            end = last(sample(predict, schedule, x, walk, eta, generator=generator, **rows))
+        parts.append(end.x.float().clamp(-1, 1).cpu())
+    return torch.cat(parts)
 
 
 def last(states: Iterable):

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from .diffusion import eps_from_x0, from_target
-from .samplers import State, believe, distinct, step
+from .samplers import State, denoise, distinct, step
 from .schedules import Schedule
+from .targets import eps_from_x0, from_target
 
 
 def karras(schedule: Schedule, count: int, high: float = 80.0, rho: float = 7.0) -> list[int]:
@@ -48,10 +48,10 @@ def heun(
     for t, s in walk:
         times, to = (torch.full((len(x),), i, device=x.device) for i in (t, s))
         with torch.no_grad():
-            x0, eps = believe(predict, schedule, x, t, clip, **condition)
+            x0, eps = denoise(predict, schedule, x, t, clip, **condition)
             there = step(schedule, x0, eps, times, to)
             if schedule.noise[s] > 0 and schedule.signal[t] > 0 and schedule.signal[s] > 0:
-                mean = (eps + believe(predict, schedule, there, s, clip, **condition)[1]) / 2
+                mean = (eps + denoise(predict, schedule, there, s, clip, **condition)[1]) / 2
                 there = step(schedule, from_target(schedule, mean, x, times, "eps")[0], mean, times, to)
         x = there
         yield State(s, x, x0)
@@ -76,7 +76,7 @@ def dpm_solver(
             raise ValueError(f"DPM-Solver++ walks down without a gap, but here is a step from {t} to {s}.")
         times, to = (torch.full((len(x),), i, device=x.device) for i in (t, s))
         with torch.no_grad():
-            x0, eps = believe(predict, schedule, x, t, clip, **condition)
+            x0, eps = denoise(predict, schedule, x, t, clip, **condition)
             ahead = x0
             if before is not None and schedule.noise[s] > 0:
                 log_snr = schedule.log_snr

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from .diffusion import add_noise, check_images
 from .pictures import as_file, to_tensor
 from .schedules import Schedule
+from .targets import eps_from_x0
 
 HOLES = ("centre", "half", "boxes", "brush", "border")
 TASKS = ("inpaint", "uncrop", "colourise", "super_resolve", "jpeg")
@@ -179,15 +180,16 @@ def damage(
     return jpeg(x0, torch.randint(5, 31, (len(x0),), generator=generator)), everything
 
 
-def restore(predict: Callable, y: Tensor, hole: Tensor) -> Callable:
+def restore(predict: Callable, schedule: Schedule, y: Tensor, hole: Tensor) -> Callable:
     """`predict` of a Palette model for y (B, C, H, W) and its hole, bool (B, 1, H, W): known pixels stay.
 
-    The answer is a denoiser like any other: the network sees y beside x_t, and x_t and x0 equal y outside
-    the hole (Palette, inpainting), so that every sampler fills holes.
+    The answer is a denoiser like any other: the network sees y beside x_t, its x_t equals y outside the
+    hole (Palette, inpainting), and so does the x0 that comes back, with the ε that leads from there to
+    x_t. So every sampler fills holes. t ≥ 1.
     """
 
     def restored(x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
-        x0, eps = predict(torch.where(hole, x_t, y), t, image=y, **condition)
-        return torch.where(hole, x0, y), eps
+        x0 = torch.where(hole, predict(torch.where(hole, x_t, y), t, image=y, **condition)[0], y)
+        return x0, eps_from_x0(schedule, x_t, x0, torch.as_tensor(t, device=x_t.device))
 
     return restored

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import io
 import math
-import os
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import course
+from . import profile
+from .files import load_state, save_state
 
 
 class Step(NamedTuple):
@@ -23,7 +20,7 @@ class Step(NamedTuple):
 
     step: int
     loss: float
-    rate: float
+    lr: float
     ema: nn.Module
 
 
@@ -54,64 +51,16 @@ def update_ema(average: nn.Module, network: nn.Module, step: int, decay: float) 
             mean.copy_(now)
 
 
-def save_state(path: Path, state: dict) -> None:
-    """Writes a checkpoint so that a kill at any moment leaves this one or the one before it whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    half = path.with_name(path.name + ".half")
-    with open(half, "wb") as file:
-        file.write(hashlib.sha256(buffer.getbuffer()).digest())
-        file.write(buffer.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    if whole(path) is not None:  # a damaged one must not push out the good one before it
-        os.replace(path, previous(path))
-    os.replace(half, path)
-
-
-def previous(path: Path) -> Path:
-    """Where the checkpoint before the last one is kept."""
-    return path.with_name(path.name + ".previous")
-
-
-def whole(path: Path) -> bytes | None:
-    """What `torch.save` wrote into a checkpoint, None if it is not there or its checksum is wrong."""
-    content = path.read_bytes() if path.exists() else b""
-    digest, payload = content[:32], content[32:]
-    return payload if content and hashlib.sha256(payload).digest() == digest else None
-
-
-def load_state(path: Path) -> dict | None:
-    """The newest whole checkpoint, None if there is none yet.
-
-    A damaged one is refused with a warning and the one before it is used; RuntimeError if both are damaged.
-    """
-    path, damaged = Path(path), []
-    for candidate in (path, previous(path)):
-        if (payload := whole(candidate)) is not None:
-            return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        if candidate.exists():
-            damaged.append(candidate.name)
-            warnings.warn(f"The checkpoint {candidate} is damaged and was not used.", stacklevel=2)
-    if damaged:
-        raise RuntimeError(
-            f"No whole checkpoint is left ({', '.join(damaged)} damaged): delete them in "
-            f"{path.parent} to train from the start."
-        )
-    return None
-
-
 def fit(
     network: nn.Module,
     data,
     loss: Callable[[nn.Module, object, torch.Generator], Tensor],
     steps: int,
     batch: int = 32,
-    rate: float = 2e-3,
+    lr: float = 2e-3,
     warmup: int = 100,
     ema: float = 0.999,
+    average: nn.Module | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     every: int = 250,
@@ -127,27 +76,34 @@ def fit(
     data: len(data) and data[indices] for a tensor of indices; loss(network, batch, generator) → scalar,
     drawing its randomness from the generator. With `checkpoint` (a file) everything is saved `every`
     steps and at the end, and the same call resumes to the same numbers as an uninterrupted run; `until`
-    pauses earlier than `steps`. Under `accelerate launch` every process takes its share of the batch.
-    bf16 holds where the device is fast at it (course.autocast).
+    pauses earlier than `steps`. `average` is the module that holds the EMA of the weights (decay `ema`):
+    give a copy of the network where the loss itself looks at it, as the target of a consistency model does.
+    Under `accelerate launch` every process takes its share of the batch. bf16 holds where the device is
+    fast at it (profile.autocast).
     Raises FloatingPointError when the loss or its gradient is not finite; the last good checkpoint stays.
     """
     from accelerate import Accelerator
     from accelerate.utils import gather_object
 
-    accelerator = Accelerator(cpu=course.device().type == "cpu")  # COURSE_PROFILE=cpu holds here too
+    accelerator = Accelerator(cpu=profile.device().type == "cpu")  # COURSE_PROFILE=cpu holds here too
     device, rank, world = accelerator.device, accelerator.process_index, accelerator.num_processes
     if batch % world:
         raise ValueError(f"A batch of {batch} cannot be shared equally among {world} processes.")
     if len(data) < 1:
         raise ValueError("There is no data to train on: it has length 0.")
     until = steps if until is None else min(until, steps)
-    recipe = dict(steps=steps, batch=batch, rate=rate, warmup=warmup, ema=ema, seed=seed, world=world)
+    recipe = dict(steps=steps, batch=batch, lr=lr, warmup=warmup, ema=ema, seed=seed, world=world)
     recipe |= dict(weight_decay=weight_decay, clip=clip, data=len(data))
 
     form = torch.channels_last if channels_last else torch.preserve_format
     network.to(device, memory_format=form).train()
-    average = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=weight_decay)
+    if average is None:
+        average = copy.deepcopy(network)
+    elif average is network:
+        raise ValueError("The average needs a module of its own: average=copy.deepcopy(network).")
+    average.load_state_dict(network.state_dict())
+    average.to(device, memory_format=form).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
     generator = torch.Generator(device).manual_seed(seed * 1009 + rank)
     done = 0
     if checkpoint is not None and (state := load_state(Path(checkpoint))) is not None:
@@ -169,12 +125,12 @@ def fit(
     for step in range(done + 1, until + 1):
         mine = batch_indices(len(data), batch, step - 1, seed)[rank::world]
         items = move(data[mine], device, form)
-        with course.autocast(device, bf16):
+        with profile.autocast(device, bf16):
             value = loss(run, items, generator)
         number = float(accelerator.reduce(value.detach().float(), reduction="mean"))
         if not math.isfinite(number):
             raise FloatingPointError(stopped(f"The loss became {number}", step, checkpoint))
-        now = learning_rate(step, steps, rate, warmup)
+        now = learning_rate(step, steps, lr, warmup)
         for group in optimizer.param_groups:
             group["lr"] = now
         accelerator.backward(value)

@@ -9,12 +9,14 @@ from torch.nn import functional as F
 from .layers import (
     AttributeEmbedding,
     Downsample,
+    Nothing,
     ResidualBlock,
     SelfAttention,
+    Stage,
     Upsample,
     group_norm,
     sinusoidal_embedding,
-    zero,
+    zero_module,
 )
 from .schedules import check_t
 
@@ -55,50 +57,51 @@ class UNet(nn.Module):
         def residual(c_in, c_out):
             return ResidualBlock(c_in, c_out, dim, dropout, adaptive)
 
-        def attend(level):
-            return SelfAttention(widths[level], heads) if level in attention else nn.Identity()
+        def stage(level, c_in):
+            layers = [residual(c_in, widths[level])]
+            if level in attention:
+                layers.append(SelfAttention(widths[level], heads))
+            return Stage(layers)
 
         self.first = nn.Conv2d((channels + image_channels) * patch**2, widths[0], 3, padding=1)
         self.down, self.up, skips, c = nn.ModuleList(), nn.ModuleList(), [widths[0]], widths[0]
         for level, width in enumerate(widths):
             for _ in range(blocks):
-                self.down.append(nn.ModuleList([residual(c, width), attend(level)]))
+                self.down.append(stage(level, c))
                 c = width
                 skips.append(c)
             if level < len(widths) - 1:
                 self.down.append(Downsample(c))
                 skips.append(c)
-        self.middle = nn.ModuleList(
-            [residual(c, c), SelfAttention(c, heads) if attention else nn.Identity(), residual(c, c)]
-        )
+        attend = SelfAttention if attention else Nothing  # so that the weights' names stay the same
+        self.middle = Stage([residual(c, c), attend(c, heads), residual(c, c)])
         for level, width in reversed(list(enumerate(widths))):
             for _ in range(blocks + 1):
-                self.up.append(nn.ModuleList([residual(c + skips.pop(), width), attend(level)]))
+                self.up.append(stage(level, c + skips.pop()))
                 c = width
             if level > 0:
                 self.up.append(Upsample(c))
         self.last = nn.Sequential(
-            group_norm(c), nn.SiLU(), zero(nn.Conv2d(c, out_channels * patch**2, 3, padding=1))
+            group_norm(c), nn.SiLU(), zero_module(nn.Conv2d(c, out_channels * patch**2, 3, padding=1))
         )
 
     def forward(
         self, x: Tensor, t: Tensor, attributes: Tensor | None = None, image: Tensor | None = None
     ) -> Tensor:
-        x, e = self.look(x, t, attributes, image)
+        x, e = self.embed(x, t, attributes, image)
         x = self.first(x)  # (B, widths[0], H/patch, W/patch)
         skips = [x]
         for stage in self.down:
-            x = stage(x) if isinstance(stage, Downsample) else stage[1](stage[0](x, e))
+            x = stage(x, e)
             skips.append(x)
-        x = self.middle[2](self.middle[1](self.middle[0](x, e)), e)
+        x = self.middle(x, e)
         for stage in self.up:
-            if isinstance(stage, Upsample):
-                x = stage(x)
-            else:
-                x = stage[1](stage[0](torch.cat([x, skips.pop()], dim=1), e))
+            if not isinstance(stage, Upsample):  # the skip that was laid down last is taken first
+                x = torch.cat([x, skips.pop()], dim=1)
+            x = stage(x, e)
         return F.pixel_shuffle(self.last(x), self.patch)  # (B, out_channels, H, W)
 
-    def look(self, x, t, attributes, image) -> tuple[Tensor, Tensor]:
+    def embed(self, x, t, attributes, image) -> tuple[Tensor, Tensor]:
         """Checks the input; the picture as the first convolution sees it, and the embedding (B, E)."""
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise ValueError(f"x must be (B, {self.channels}, H, W), not {tuple(x.shape)}.")

@@ -1,7 +1,7 @@
 """python -m tools.homework [02 …]: masters → student copies and solutions, without outputs.
 
 A master, notebooks/source/homework/NN_name.py, becomes notebooks/homework/NN_name.ipynb and
-notebooks/solutions/NN_name.ipynb. --prove also tries the checks on all the answers it holds.
+notebooks/solutions/NN_name.ipynb. `python -m tools.proof` tries the checks on all the answers it holds.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import textwrap
 import jupytext
 import nbformat
 
-from tools import notebooks
+from tools import build as building
 
 FOLDERS = {"student": "homework", "solution": "solutions"}
 BLOCK = re.compile(r"^([ \t]*)# <solution>\n(.*?)^[ \t]*# </solution>[ \t]*$", re.S | re.M)
@@ -23,13 +23,13 @@ TELLING = 10  # a line of a solution with fewer characters, such as `return x`, 
 
 def masters(numbers=()):
     """The homework masters, in order; all of them, or those with these numbers."""
-    found = sorted((notebooks.SOURCE / "homework").glob("[0-9][0-9]_*.py"))
+    found = sorted((building.SOURCE / "homework").glob("[0-9][0-9]_*.py"))
     return [path for path in found if not numbers or path.stem[:2] in numbers]
 
 
 def target(master, copy):
     """Where a copy stands; copy is "student" or "solution"."""
-    return notebooks.NOTEBOOKS / FOLDERS[copy] / f"{master.stem}.ipynb"
+    return building.NOTEBOOKS / FOLDERS[copy] / f"{master.stem}.ipynb"
 
 
 def read(master):
@@ -94,10 +94,10 @@ def build(master, copy):
             cell.source = (_blank if copy == "student" else _reveal)(cell.source)
     if copy == "student":
         given = bare("\n".join(cell.source for cell in nb.cells))
-        if told := [line for line in lines if line in given]:
-            raise ValueError(f"{master.name}: the student copy gives away {told}.")
-    path = target(master, copy).relative_to(notebooks.ROOT).as_posix()
-    return notebooks.finish(nb, master.name, path)
+        if shown := [line for line in lines if line in given]:
+            raise ValueError(f"{master.name}: the student copy gives away {shown}.")
+    path = target(master, copy).relative_to(building.ROOT).as_posix()
+    return building.finish(nb, master.name, path)
 
 
 def build_all(numbers=()):
@@ -109,26 +109,19 @@ def build_all(numbers=()):
             if path.exists() and path.read_text(encoding="utf-8") == new:
                 continue
             path.parent.mkdir(exist_ok=True)
-            notebooks.write(nb, path)
-            print(f"{path.relative_to(notebooks.ROOT)}: written")
+            building.write(nb, path)
+            print(f"{path.relative_to(building.ROOT)}: written")
 
 
 def main(arguments=None):
-    """Build, and prove if asked; the exit status is 1 if a master is faulty or a proof is red."""
+    """Build, and prove if args; the exit status is 1 if a master is faulty or a proof is red."""
     parser = argparse.ArgumentParser(prog="python -m tools.homework", description=__doc__)
     parser.add_argument("numbers", nargs="*", help="00 01 …; none means all")
-    parser.add_argument("--prove", action="store_true", help="try right, wrong and blank answers")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
-        build_all(asked.numbers)
+        build_all(args.numbers)
     except ValueError as error:
         sys.exit(str(error))
-    if asked.prove:
-        from tools import proof
-
-        proofs = [proof.prove(master) for master in masters(asked.numbers)]
-        print("\n\n".join(map(str, proofs)))
-        sys.exit(1 if any(p.red for p in proofs) else 0)
 
 
 def _solutions(source):

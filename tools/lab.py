@@ -41,15 +41,15 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.lab", description=__doc__)
     parser.add_argument("notebook", nargs="?", default="00", help="number or name")
     parser.add_argument("--port", type=int, default=8888)
-    asked = parser.parse_args(arguments)
-    if not free(asked.port):
-        other = asked.port + 1
-        sys.exit(f"Port {asked.port} is taken: `make lab PORT={other}` (or --port {other}).")
+    args = parser.parse_args(arguments)
+    if not free(args.port):
+        other = args.port + 1
+        sys.exit(f"Port {args.port} is taken: `make lab PORT={other}` (or --port {other}).")
     try:
-        notebook = find(asked.notebook)
+        notebook = find(args.notebook)
     except FileNotFoundError as error:
         sys.exit(str(error))
-    become(command(notebook, asked.port))
+    become(command(notebook, args.port))
 
 
 if __name__ == "__main__":

@@ -6,96 +6,22 @@ the README's table up to date.
 
 import argparse
 import base64
-import hashlib
 import io
 import os
 import re
 import sys
-import tempfile
-import tomllib
 
-import jupytext
 import nbformat
 from PIL import Image
 
-from tools import setup_cell
+from tools import homework
+from tools.build import build, same, sources, stamp_readme, target, write
 from tools.run import NOTEBOOKS, ROOT, CellFailed, execute
 
-SOURCE = NOTEBOOKS / "source"
 README = ROOT / "README.md"
-METADATA = {
-    "accelerator": "GPU",  # Colab preselects one
-    "colab": {"gpuType": "T4", "provenance": []},
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 # What an output would say about the machine that built it.
 FOLDERS = "home|root|tmp|Users|usr|opt|content|work"
 MACHINE = re.compile(rf"(?<![\w/.])(/(?:{FOLDERS})/|[A-Z]:\\)[^\s'\"<]*")
-
-
-def address():
-    """The repository's public address and tag, from the one place: pyproject.toml."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["course"]
-
-
-def badge(path):
-    """The Colab badge, in markdown, of a file of the repository."""
-    where = address()
-    repository = where["address"].removeprefix("https://github.com/")
-    colab = "https://colab.research.google.com"
-    picture = f"[![Open In Colab]({colab}/assets/colab-badge.svg)]"
-    return f"{picture}({colab}/github/{repository}/blob/{where['tag']}/{path})"
-
-
-def sources():
-    """The lecture sources, in order."""
-    return sorted(SOURCE.glob("[0-9][0-9]_*.py"))
-
-
-def target(source):
-    """Where the notebook built from a source stands."""
-    return NOTEBOOKS / f"{source.stem}.ipynb"
-
-
-def build(source):
-    """The notebook of a py:percent file, not executed: the same bytes each time.
-
-    Raises ValueError as finish() does.
-    """
-    nb = jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent")
-    return finish(nb, source.name, f"notebooks/{source.stem}.ipynb")
-
-
-def finish(nb, name, path):
-    """Make what jupytext read from the source `name` the notebook that will stand at `path`.
-
-    A cell tagged `setup` gets the lines that find the course put before its own; {{badge}},
-    {{address}} and {{tag}} are filled in. Raises ValueError if there is no such cell.
-    """
-    words = {"badge": badge(path), **address()}
-    seen = {}
-    for cell in nb.cells:
-        cell.metadata.pop("lines_to_next_cell", None)
-        if "setup" in cell.metadata.get("tags", []):
-            cell.source = setup_cell.TEMPLATE + cell.source
-        for word, value in words.items():
-            cell.source = cell.source.replace("{{" + word + "}}", value)
-        # From the text alone, so that a cell keeps its id when others come and go.
-        text = f"{cell.cell_type}:{cell.source}"
-        seen[text] = seen.get(text, 0) + 1
-        cell.id = hashlib.sha1(f"{seen[text]}:{text}".encode()).hexdigest()[:8]
-    if sum("setup" in cell.metadata.get("tags", []) for cell in nb.cells) != 1:
-        raise ValueError(f"{name} needs exactly one cell tagged `setup`.")
-    nb.metadata = nbformat.from_dict(METADATA)
-    nb.nbformat, nb.nbformat_minor = 4, 5
-    return nb
-
-
-def same(one, other):
-    """True if two notebooks have the same cells, outputs aside."""
-    keys = ("id", "cell_type", "source", "metadata")
-    return [[c[k] for k in keys] for c in one.cells] == [[c[k] for k in keys] for c in other.cells]
 
 
 def up_to_date(source):
@@ -138,46 +64,20 @@ def make(source):
     print(f"{target(source).name}: {sum(record.seconds.values()):.0f} s, {size:.2f} MB")
 
 
-def write(nb, path):
-    """Write a notebook so that an interruption leaves the old file whole."""
-    nbformat.validate(nb)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        nbformat.write(nb, file)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
-
-
-def stamp_readme(text):
-    """README text with links and badges for the sessions that exist, and the address to clone."""
-
-    def row(match):
-        number, name, about = match.groups()
-        path = f"notebooks/{number}_{name}.ipynb"
-        if not (ROOT / path).exists():
-            return f"| {number} | {name} | {about} | |"
-        return f"| {number} | [{name}]({path}) | {about} | {badge(path)} |"
-
-    def table(match):
-        return re.sub(r"(?m)^\| (\d\d) \| \[?(\w+).*? \| (.*?) \|.*\|$", row, match[0])
-
-    text = re.sub(r"(?s)<!-- sessions -->.*<!-- /sessions -->", table, text)
-    return re.sub(r"git clone https\S+", f"git clone {address()['address']}", text)
-
-
 def main(arguments=None):
     """Build what is asked for, or what changed; the exit status is 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
     parser.add_argument("numbers", nargs="*", help="00 01 …; none means all")
     parser.add_argument("--force", action="store_true", help="also what has not changed")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     failed = False
     for source in sources():
-        if asked.numbers and source.stem[:2] not in asked.numbers:
+        if args.numbers and source.stem[:2] not in args.numbers:
             continue
         try:
-            if not asked.force and up_to_date(source):
+            if not args.force and up_to_date(source):
                 print(f"{target(source).name}: up to date")
-            elif not asked.force and (nb := carried(source)):
+            elif not args.force and (nb := carried(source)):
                 write(nb, target(source))
                 print(f"{target(source).name}: new prose, the same code: not executed again")
             else:
@@ -185,10 +85,8 @@ def main(arguments=None):
         except (CellFailed, ValueError) as error:
             print(f"{source.name}: {error}", file=sys.stderr)
             failed = True
-    from tools import homework  # here, because it uses this module
-
     try:
-        homework.build_all(asked.numbers)
+        homework.build_all(args.numbers)
     except ValueError as error:
         print(error, file=sys.stderr)
         failed = True

@@ -1,8 +1,9 @@
-"""Shows that the checks of a homework tell right answers from wrong ones; without a kernel.
+"""python -m tools.proof [02 …]: shows that the checks of a homework tell right answers from wrong ones.
 
-`python -m tools.homework --prove` prints it, tests/test_homework.py demands it.
+Solutions, blanks, second and wrong answers are tried without a kernel; a test demands it.
 """
 
+import argparse
 import ast
 import contextlib
 import importlib
@@ -10,6 +11,7 @@ import io
 import linecache
 import os
 import re
+import sys
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,12 +58,12 @@ def prove(master, only=None):
         if only:
             return proof
         _try_blank(master, proof)
-    check = importlib.import_module(f"helpers.checks.s{master.stem[:2]}")
+    check = importlib.import_module(f"helpers.checks.{master.stem[3:]}")
     there, tried = set(check.summary().exercises), set(proof.refused)
     proof.demand(there and there == tried, f"checks are {sorted(there)}, exercises {sorted(tried)}")
-    told = homework.bare(Path(check.__file__).read_text(encoding="utf-8"))
+    text = homework.bare(Path(check.__file__).read_text(encoding="utf-8"))
     for line in homework.telling_lines(homework.read(master)):
-        proof.demand(line not in told, f"the checks contain a line of a solution: {line}")
+        proof.demand(line not in text, f"the checks contain a line of a solution: {line}")
     return proof
 
 
@@ -162,3 +164,21 @@ def _like_a_notebook():
         import matplotlib.pyplot
 
         matplotlib.pyplot.close("all")
+
+
+def main(arguments=None):
+    """Build and prove; the exit status is 1 if a master is faulty or a proof is red."""
+    parser = argparse.ArgumentParser(prog="python -m tools.proof", description=__doc__)
+    parser.add_argument("numbers", nargs="*", help="00 01 …; none means all")
+    args = parser.parse_args(arguments)
+    try:
+        homework.build_all(args.numbers)
+    except ValueError as error:
+        sys.exit(str(error))
+    proofs = [prove(master) for master in homework.masters(args.numbers)]
+    print("\n\n".join(map(str, proofs)))
+    sys.exit(1 if any(proof.red for proof in proofs) else 0)
+
+
+if __name__ == "__main__":
+    main()

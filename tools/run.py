@@ -40,30 +40,6 @@ addEventListener("load", () => { document.getElementById("formulas").hidden = !!
 """
 
 
-# Runs in the kernel. `interactive` itself would show an exception and go on, so its function is called.
-MOVE = """\
-def _move(model, most=7):
-    from ipywidgets.widgets.widget import _instances
-    from matplotlib import pyplot
-
-    box = _instances[model]
-    controls = getattr(box, "kwargs_widgets", [])
-    for control in controls:
-        if hasattr(control, "options"):
-            values = list(control.options)
-        else:
-            count = round((control.max - control.min) / control.step)
-            values = [control.min + i * control.step for i in range(count + 1)]
-        gaps = min(most, len(values)) - 1
-        for value in {values[round(k * (len(values) - 1) / max(gaps, 1))]: 0 for k in range(gaps + 1)}:
-            box.f(**{c._kwarg: value if c is control else c.value for c in controls})
-            pyplot.close("all")
-
-
-_move(%r)
-"""
-
-
 class CellFailed(Exception):
     """A cell raised, ran out of time or took the kernel with it; the message names the cell."""
 
@@ -87,11 +63,10 @@ def find(name):
     return found[0]
 
 
-def execute(nb, folder, title="", twice=False, timeout=600, **environment):
+def execute(nb, folder, title="", timeout=600, **environment):
     """Run every cell of nb in a fresh kernel, outputs into nb, with a progress bar.
 
-    The kernel works in `folder`; twice runs each cell two times in a row and moves its sliders over
-    their ranges; environment is added to the kernel's. Returns a Record. Raises CellFailed.
+    The kernel works in `folder`; environment is added to its own. Returns a Record. Raises CellFailed.
     """
     env = {**os.environ, "TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment}
     env.pop("MPLBACKEND", None)  # a backend from outside would keep the pictures away
@@ -113,10 +88,7 @@ def execute(nb, folder, title="", twice=False, timeout=600, **environment):
         for i in tqdm(cells, title, unit="cell", dynamic_ncols=True):
             started = time.perf_counter()
             try:
-                for _ in range(2 if twice else 1):
-                    client.execute_cell(nb.cells[i], i)
-                if twice:
-                    _move_sliders(nb, i, client)
+                client.execute_cell(nb.cells[i], i)
             except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                 raise CellFailed(_sentence(nb, i, error, timeout)) from None
             record.seconds[i] = time.perf_counter() - started
@@ -149,10 +121,10 @@ def first_line(cell):
     return next((line for line in lines if not line.startswith("#")), (lines or [""])[0])
 
 
-def run(path, out=ROOT / "build", twice=False):
+def run(path, out=ROOT / "build"):
     """Execute one notebook file and write its page into `out`; returns page and Record."""
     nb = nbformat.read(path, as_version=4)
-    record = execute(nb, path.parent, path.stem, twice)
+    record = execute(nb, path.parent, path.stem)
     page, _ = HTMLExporter(embed_images=True, raw_template=PAGE).from_notebook_node(
         nb, {"metadata": {"name": path.stem, "path": str(path.parent)}}
     )
@@ -170,11 +142,10 @@ def main(arguments=None):
     """Run the notebook asked for; the exit status is 1 if a cell failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__)
     parser.add_argument("notebook", nargs="?", default="00", help="number, name or path")
-    parser.add_argument("--twice", action="store_true", help="each cell two times in a row, and every slider")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="folder for the page")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
-        html, _ = run(find(asked.notebook), asked.out, asked.twice)
+        html, _ = run(find(args.notebook), args.out)
     except (CellFailed, FileNotFoundError) as error:
         sys.exit(str(error))
     print("wrote", os.path.relpath(html))
@@ -204,16 +175,6 @@ def _watch_memory(pid, record):
             time.sleep(0.2)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _move_sliders(nb, index, client):
-    """Call what each slider and menu of a cell draws with, with up to 7 values of each, ends included."""
-    cell = nb.cells[index]
-    for output in cell.get("outputs", []):
-        if WIDGET in output.get("data", {}):
-            model = output.data[WIDGET]["model_id"]
-            client.execute_cell(nbformat.v4.new_code_cell(MOVE % model), index, store_history=False)
-            nb.cells[index] = cell  # the client puts there what it has run
 
 
 def _freeze_widgets(cell, client):

@@ -1,6 +1,6 @@
 """Exercises that answer back: one line, kind words, never an exception. Standard library only.
 
-A session's checks are the functions of one module, `helpers/checks/sNN.py`:
+A session's checks are the functions of one module named as the session, `helpers/checks/ddim.py`:
 
     from helpers.checks import exercise, expect, same, summary_of
 
@@ -11,7 +11,7 @@ A session's checks are the functions of one module, `helpers/checks/sNN.py`:
 
     summary = summary_of(__name__)
 
-A notebook says `from helpers.checks import s02 as check`, then `check.double(double)`.
+A notebook says `from helpers.checks import ddim as check`, then `check.double(double)`.
 """
 
 import contextlib

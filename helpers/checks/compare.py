@@ -21,13 +21,25 @@ def close(one, other, tolerance=1e-4):
     )
 
 
-def same(answer, expected, hint, tolerance=1e-4):
+def same(answer, expected, hint, tolerance=1e-4, wrong=()):
     """Ask for the expected type, shape and numbers; {got} and {expected} in the hint are filled in.
 
-    Raises Hint: about type, shape or NaN where these are wrong, else the hint given.
+    `wrong` is a table of slips, {value: sentence}, or [(value, sentence), …] for tensors and lists: an
+    answer that is not the expected one but close to such a value gets that sentence after the hint (the
+    first that fits). A value may also be several in a row, (0.2, 0.3) where one number is expected.
+
+    Raises Hint: about type, shape or NaN where these are wrong, else the hint given; ValueError if the
+    table calls the expected value wrong, or holds another count of numbers.
     """
+    table = wrong.items() if hasattr(wrong, "items") else wrong
+    slips = [(slip, sentence) for value, sentence in table for slip in _each(value, expected)]
+    for slip, sentence in slips:
+        if close(slip, expected, tolerance):
+            raise ValueError(f"{shown(slip)} is the expected value, but the table says: {sentence}")
     shape_like(answer, expected)
     finite(answer)
+    found = [sentence for slip, sentence in slips if close(answer, slip, tolerance)]
+    hint = " ".join([hint, *found[:1]])
     hint = hint.replace("{got}", shown(answer)).replace("{expected}", shown(expected))
     expect(close(answer, expected, tolerance), hint)
 
@@ -109,6 +121,14 @@ def shown(value):
     words = [f"{n:.4g}" if isinstance(n, (int, float)) else str(n) for n in found[:4]]
     text = ", ".join(words) + (", …" if len(found) > 4 else "")
     return text if len(found) == 1 else f"({text})"
+
+
+def _each(value, expected):
+    """The numbers of one wrong value, or of several in a row, each with as many as expected."""
+    found, size = numbers(value), len(numbers(expected))
+    if not found or len(found) % size:
+        raise ValueError(f"{value} in the table of slips is not like {expected}, the expected value")
+    return [found[start : start + size] for start in range(0, len(found), size)]
 
 
 def _library(value):

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # 00 · Start here
+# # {{number}} · Start here
 #
 # {{badge}}
 #
@@ -22,7 +22,7 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 1, "gpu": 1})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # The lines above say where you are. *Device* is what computes. *Profile* sets how much each session asks of it: the same cells
@@ -57,12 +57,12 @@ from helpers.plots import filmstrip, show_images
 from helpers.samplers import pairs, sample, timesteps
 
 schedule = predict.schedule
-walk = pairs(timesteps(schedule.steps, course.budget("sample_steps")))
-n = course.budget("samples")
+walk = pairs(timesteps(schedule.steps, course.pick(smoke=4, cpu=40, gpu=100)))
+n = course.pick(smoke=4, cpu=16, gpu=64)
 
 torch.manual_seed(0)
 noise = torch.randn(n, 3, 64, 64).to(device)             # where it all begins
-steps = sample(predict, schedule, noise, walk, eta=1.0)  # eta: session 05
+steps = sample(predict, schedule, noise, walk, eta=1.0)  # eta: session {{session:ddpm}}
 states = list(tqdm(steps, total=len(walk)))
 show_images(states[-1].x, title=f"{n} faces that nobody drew");
 
@@ -105,13 +105,13 @@ flip_through(frames, [f"t = {state.s}: picture and belief" for state in states])
 
 # %% [markdown]
 # > **Easily mistaken.** The model does not predict "the picture one step cleaner". At every step it guesses the *end* of the journey, walks a
-# > little towards it, adds a little fresh noise, and guesses again. Sessions 03 and 05 show why it must be so.
+# > little towards it, adds a little fresh noise, and guesses again. Sessions {{session:reverse_process}} and {{session:ddpm}} show why it must be so.
 
 # %% [markdown]
 # ## 3 · Ask for a face  <small>6 min</small>
 #
 # The same model can be told what you want. You ask for some attributes and leave the others open. How the wish enters the network
-# is the subject of session 09; today just wish.
+# is the subject of session {{session:guidance}}; today just wish.
 
 # %%
 from helpers.data import load_faces
@@ -125,7 +125,7 @@ wish = faces.ask(4, Eyeglasses=True, background_color="blue").to(device)
 def draw_wish(wish):
     """Four faces (4, 3, 64, 64) that fit the wish, always from the same noise."""
     torch.manual_seed(0)
-    steered = guide(predict, 2.0)
+    steered = guide(predict, 2.0, attributes=-1)
     return last(sample(steered, schedule, noise[:4], walk, eta=1.0, attributes=wish)).x
 
 
@@ -194,7 +194,7 @@ show_images(draw_wish(wish), title="asked: bald, red hair");
 # - $\varepsilon$ ("epsilon") is noise: one random number for each pixel and colour. $\sim\mathcal N(0, I)$ reads "drawn from the normal distribution
 #   with mean 0 and variance 1, each number by itself".
 # - $\text{signal}_t$ and $\text{noise}_t$ are two plain numbers, from a table: how much of each goes into the mixture. Here we take the table of the first paper, called
-#   *linear*. The model of section 1 was trained with another one, so the same $t$ means another amount of noise there (sessions 02 and 06).
+#   *linear*. The model of section 1 was trained with another one, so the same $t$ means another amount of noise there (sessions {{session:forward_process}} and {{session:parameterisations}}).
 #
 # Here it is on a real face, the astronaut Eileen Collins (photograph: NASA, public domain).
 
@@ -222,7 +222,7 @@ def noised(t):
 slide(noised, t=(0, 1000, 250))
 
 # %% [markdown]
-# Where does your eye lose the face? Remember the number: in session 02 you will find out, for the drawn faces, up to which step the best possible observer can still tell them apart.
+# Where does your eye lose the face? Remember the number: in session {{session:forward_process}} you will find out, for the drawn faces, up to which step the best possible observer can still tell them apart.
 #
 # A check: the squares of signal and noise add up to 1 at every $t$, and at $t = 1000$ nearly nothing of the
 # photograph is left.
@@ -254,8 +254,8 @@ print(f"signal at t = 1000: {table.signal[1000]:.4f}")
 #
 # A check never breaks your notebook, and you may call it as often as you like.
 #
-# **Three scales.** The same code is meant for the drawn faces (CPU, offline), for the photographs of CelebA (a graphics card; sessions 05 and 07 have a cell for them),
-# and for large pretrained models (from session 12 on). What changes is a name and a budget. If something cannot be had, the cell says so and names what it uses instead; nothing
+# **Three scales.** The same code is meant for the drawn faces (CPU, offline), for the photographs of CelebA (a graphics card; sessions {{session:ddpm}} and {{session:inpainting}} have a cell for them),
+# and for large pretrained models (from session {{session:text_to_image}} on). What changes is a name and a budget. If something cannot be had, the cell says so and names what it uses instead; nothing
 # is ever swapped silently.
 #
 # **If something fails,** read the last line of the message: it says what to do. Then restart and run everything: *Kernel → Restart Kernel and Run All Cells* in JupyterLab,
@@ -266,12 +266,12 @@ print(f"signal at t = 1000: {table.signal[1000]:.4f}")
 #
 # | | sessions | the question |
 # |---|---|---|
-# | **why** | 01 why diffusion | what GANs, VAEs and flows cannot do |
-# | **how it works** | 02 forward process, 03 reverse process, 04 ELBO, 05 DDPM, 06 parameterisations | how noise becomes a face, with proof |
-# | **useful** | 07 inpainting, 08 restoration, 09 guidance | how to tell the model what you want |
-# | **fast** | 10 DDIM, 13 distillation, 14 consistency | from 1000 steps to one |
-# | **large** | 11 latent diffusion, 12 text to image, 15 LoRA, 16 transformers, 17 video | what today's big models are made of |
-# | **beyond** | 18 instruction tuning, 19 serving | a language model of your own, and a web page for your model |
+# | **why** | {{session:why_diffusion}} why diffusion | what GANs, VAEs and flows cannot do |
+# | **how it works** | {{session:forward_process}} forward process, {{session:reverse_process}} reverse process, {{session:elbo}} ELBO, {{session:ddpm}} DDPM, {{session:parameterisations}} parameterisations | how noise becomes a face, with proof |
+# | **useful** | {{session:inpainting}} inpainting, {{session:restoration}} restoration, {{session:guidance}} guidance | how to tell the model what you want |
+# | **fast** | {{session:ddim}} DDIM, {{session:distillation}} distillation, {{session:consistency}} consistency | from 1000 steps to one |
+# | **large** | {{session:latent_diffusion}} latent diffusion, {{session:text_to_image}} text to image, {{session:lora}} LoRA, {{session:transformers}} transformers, {{session:video}} video | what today's big models are made of |
+# | **beyond** | {{session:instruction_tuning}} instruction tuning, {{session:serving}} serving | a language model of your own, and a web page for your model |
 #
 # Sessions that have no link in the README yet are still being written.
 #
@@ -346,7 +346,7 @@ slide(sum_of_two, b=(0.0, 2.0, 0.8))
 # The choice $a^2 + b^2 = 1$ keeps the variance at 1, whatever $a$ is, if both parts have the variance 1. That is why the models of this course take
 # $\text{signal}_t=\sqrt{\bar\alpha_t}$ and $\text{noise}_t=\sqrt{1-\bar\alpha_t}$, and not $\bar\alpha_t$ and $1-\bar\alpha_t$.
 #
-# ($\bar\alpha_t$, "alpha bar", is a number between 0 and 1: the picture's share of the variance. Session 02 says where it comes from.)
+# ($\bar\alpha_t$, "alpha bar", is a number between 0 and 1: the picture's share of the variance. Session {{session:forward_process}} says where it comes from.)
 
 # %% [markdown]
 # ## 7 · Products of Gaussians: precisions add  <small>10 min</small>
@@ -406,7 +406,7 @@ def product_of_two(s2):
 slide(product_of_two, s2=(0.2, 3.0, 1.0))
 
 # %% [markdown]
-# In session 03 the first "measurement" is the noisy picture, the second is the clean one, and the product says where the picture one step
+# In session {{session:reverse_process}} the first "measurement" is the noisy picture, the second is the clean one, and the product says where the picture one step
 # earlier must have been. The model has to learn this without seeing the clean one.
 
 # %% [markdown]
@@ -416,7 +416,7 @@ slide(product_of_two, s2=(0.2, 3.0, 1.0))
 #
 # $$\boxed{\;p(x_0\mid x_t) = \frac{q(x_t\mid x_0)\,p(x_0)}{q(x_t)}\;}$$
 #
-# $p$ and $q$ are densities, and the bar reads "if one knows". $p(x_0)$ is called the *prior*: what one believes before one looks. (From session 02 on all densities that come from the data and the noise are called $q$, and $p$ is kept for the model.) $q(x_t)$ does not contain $x_0$: it only sets
+# $p$ and $q$ are densities, and the bar reads "if one knows". $p(x_0)$ is called the *prior*: what one believes before one looks. (From session {{session:forward_process}} on all densities that come from the data and the noise are called $q$, and $p$ is kept for the model.) $q(x_t)$ does not contain $x_0$: it only sets
 # the area to 1.
 #
 # Take clean values $x_0\sim\mathcal N(0, 1)$ and $x_t = a\,x_0 + b\,\varepsilon$ with $a^2+b^2=1$.
@@ -492,13 +492,13 @@ slide(slice_at, seen=(-2.0, 2.0, 1.0))
 # %% [markdown]
 # ## 9 · Jensen: the logarithm of a mean  <small>7 min</small>
 #
-# In session 04 we want the logarithm of an average and can only compute the average of logarithms. Which is larger?
+# In session {{session:elbo}} we want the logarithm of an average and can only compute the average of logarithms. Which is larger?
 #
 # $\mathbb E[X]$ is the mean of $X$ (the *expected value*). The logarithm bends downwards, so a chord lies below the curve:
 #
 # $$\boxed{\;\log \mathbb E[X] \;\ge\; \mathbb E[\log X]\;}$$
 #
-# For a positive $X$ the logarithm of the mean is at least as large, and equal only if $X$ does not vary. The difference is the *gap*; the art of session 04 is to make it small.
+# For a positive $X$ the logarithm of the mean is at least as large, and equal only if $X$ does not vary. The difference is the *gap*; the art of session {{session:elbo}} is to make it small.
 #
 # In the pictures $X$ is one of two numbers, each with probability ½ (the dots). In the middle the chord has the height $\mathbb E[\log X]$ and the curve $\log\mathbb E[X]$; the thick line between them is the gap.
 
@@ -547,7 +547,7 @@ assert gap > 0 and abs(gap - s**2 / 2) < 0.01
 #
 # $$\mathrm{KL}(p\,\|\,q) = \mathbb E_{x\sim p}\Big[\log\frac{p(x)}{q(x)}\Big] \ge 0$$
 #
-# (Which letter is which changes from text to text: from session 04 on $q$ is the world and $p$ the model. What counts is the place: first the world, then the belief.)
+# (Which letter is which changes from text to text: from session {{session:elbo}} on $q$ is the world and $p$ the model. What counts is the place: first the world, then the belief.)
 #
 # ($\mathbb E_{x\sim p}$: the mean over $x$ drawn from $p$. With the natural logarithm the unit is called *nat*.) It is never negative: that is Jensen with $X = q/p$, whose mean is 1.
 #
@@ -637,7 +637,7 @@ for name, sheet in (("with", with_noise), ("without", without)):
           f"{sheet['broken']} broken faces in {sheet['n']}")
 
 # %% [markdown]
-# The *Fréchet distance* compares two sets of pictures; smaller is better, and even two sets of real faces do not reach 0. Session 05 explains it and
+# The *Fréchet distance* compares two sets of pictures; smaller is better, and even two sets of real faces do not reach 0. Session {{session:ddpm}} explains it and
 # what it misses. It is measured in the features of this course's own small network, so do not compare the number with those in
 # papers. Broken faces (a hat, a turban or hair of two colours) were counted by eye, once, in sheets of 100 that nobody selected. In nine more of the first
 # sheet the beard has another colour than the hair, which the data never show: what must agree over a distance is hard for a small model.
@@ -648,7 +648,7 @@ for name, sheet in (("with", with_noise), ("without", without)):
 # **Try next.** Draw faces with 5 steps and with 200. Ask for something that is not in the data. Put your own photograph
 # in: `from helpers.data import load_picture`, then `photo = load_picture("me.jpg")` in section 4.
 #
-# **Homework:** [homework/00_start_here.ipynb](homework/00_start_here.ipynb): the five formulas, written by you. **Next session:** 01, why diffusion, and what the other ways to
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): the five formulas, written by you. **Next session:** {{session:why_diffusion}}, why diffusion, and what the other ways to
 # make pictures cannot do.
 #
 # **To read.** J. Ho, A. Jain, P. Abbeel, *Denoising Diffusion Probabilistic Models*, 2020 (arXiv 2006.11239), section 1 and figure 6. C. Bishop, *Pattern Recognition and

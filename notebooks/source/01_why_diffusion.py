@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # 01 · Why diffusion?
+# # {{number}} · Why diffusion?
 #
 # {{badge}}
 #
@@ -16,7 +16,7 @@
 #
 # **Time:** about 90 minutes. The cells run for about three minutes on two CPU cores, and no faster on a graphics card (the networks are tiny).
 #
-# **Before:** session 00: Gaussians, Jensen, KL. Some PyTorch: what a module, a loss and a gradient step are.
+# **Before:** session {{session:start_here}}: Gaussians, Jensen, KL. Some PyTorch: what a module, a loss and a gradient step are.
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -33,12 +33,12 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 3, "gpu": 3})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Do you remember?  <small>4 min</small>
 #
-# Answer aloud, then open. All three are from session 00.
+# Answer aloud, then open. All three are from session {{session:start_here}}.
 #
 # **1.** The world is wide, and you believe in a narrow Gaussian. Or the world is narrow, and your belief is wide. In which case is $\mathrm{KL}(\text{world}\,\|\,\text{belief})$ larger?
 #
@@ -48,7 +48,7 @@ course.setup(minutes={"cpu": 3, "gpu": 3})
 #
 # <details><summary>Answer</summary>The logarithm of the mean. That is Jensen (section 9). Today it makes a bound.</details>
 #
-# **3.** What did the faces of session 00 start from, and how often was the network called?
+# **3.** What did the faces of session {{session:start_here}} start from, and how often was the network called?
 #
 # <details><summary>Answer</summary>From pure noise, one number for each pixel and colour. 40 times for one face (section 1). Remember the 40: three of today's four models need *one* call.</details>
 
@@ -236,7 +236,7 @@ def report(data, x):
 import torch
 
 torch.set_num_threads(1)               # small networks: a second thread only waits
-LIVE = min(2000, 7 * course.budget("train_steps"))
+LIVE = course.pick(smoke=21, cpu=2000, gpu=2000)
 plane = Plane("eight_gaussians")
 
 
@@ -534,15 +534,15 @@ slide(duel_at, gamma=(0.0, 2.0, 0.0))
 #
 # $$\log p(x) = \log \mathbb E_{z\sim q}\Big[\frac{p(x\mid z)\,p(z)}{q(z\mid x)}\Big]$$
 #
-# **Jensen** (session 00, section 9): the logarithm of a mean is at least the mean of the logarithms.
+# **Jensen** (session {{session:start_here}}, section 9): the logarithm of a mean is at least the mean of the logarithms.
 #
 # $$\log p(x) \;\ge\; \mathbb E_{z\sim q}\Big[\log\frac{p(x\mid z)\,p(z)}{q(z\mid x)}\Big]$$
 #
-# Now split the logarithm. The last two densities make a KL (session 00, section 10):
+# Now split the logarithm. The last two densities make a KL (session {{session:start_here}}, section 10):
 #
 # $$\boxed{\;\log p(x) \;\ge\; \underbrace{\mathbb E_{z\sim q}\big[\log p(x\mid z)\big]}_{\text{does the code bring } x \text{ back?}} \;-\; \underbrace{\mathrm{KL}\big(q(z\mid x)\,\|\,p(z)\big)}_{\text{what the code costs}}\;}$$
 #
-# The right side can be computed, and it is what we maximise. It is called the *evidence lower bound*. Session 04 meets it again: diffusion has one, too.
+# The right side can be computed, and it is what we maximise. It is called the *evidence lower bound*. Session {{session:elbo}} meets it again: diffusion has one, too.
 #
 # **How much is lost?** Bayes' rule says $p(x\mid z)\,p(z) = p(z\mid x)\,p(x)$. Put this into the bound; $p(x)$ does not depend on $z$ and comes out of the mean:
 #
@@ -615,7 +615,7 @@ print(f"by m: {m.grad:.3f}, should be 1.4;  by s: {s.grad:.3f}, should be 3")
 assert abs(m.grad - 1.4) < 0.03 and abs(s.grad - 3.0) < 0.04
 
 # %% [markdown]
-# The whole VAE. `nats` is the boxed formula, with one code for each point; the KL is the one of session 00, summed over the numbers of the code. (The encoder gives $\log s$, so that $s$ is positive.)
+# The whole VAE. `nats` is the boxed formula, with one code for each point; the KL is the one of session {{session:start_here}}, summed over the numbers of the code. (The encoder gives $\log s$, so that $s$ is positive.)
 
 # %% tags=["rivals"]
 class VAE(nn.Module):
@@ -923,9 +923,9 @@ assert torch.isfinite(depth).all()                           # never 0
 # %% [markdown]
 # ## 5 · Diffusion, a preview  <small>9 min</small>
 #
-# Now the newcomer (Sohl-Dickstein and others, 2015; Ho and others, 2020), in about thirty lines. **You need not understand why it works today.** Sessions 02 to 05 take it apart, with proof. Today: what does it do, and what does it cost?
+# Now the newcomer (Sohl-Dickstein and others, 2015; Ho and others, 2020), in about thirty lines. **You need not understand why it works today.** Sessions {{session:forward_process}} to {{session:ddpm}} take it apart, with proof. Today: what does it do, and what does it cost?
 #
-# **First, ruin the points,** as you ruined the photograph in session 00, section 4: $x_t = \text{signal}_t\cdot x_0 + \text{noise}_t\cdot\varepsilon$. We take signal and noise from a quarter of a circle, so that $\text{signal}^2+\text{noise}^2 = 1$. There are $T$ steps; at $t = 0$ the points are clean, at $t=T$ they are nearly pure noise (signal 0.07). (`Schedule` keeps the two as a table, as `linear()` did in session 00.)
+# **First, ruin the points,** as you ruined the photograph in session {{session:start_here}}, section 4: $x_t = \text{signal}_t\cdot x_0 + \text{noise}_t\cdot\varepsilon$. We take signal and noise from a quarter of a circle, so that $\text{signal}^2+\text{noise}^2 = 1$. There are $T$ steps; at $t = 0$ the points are clean, at $t=T$ they are nearly pure noise (signal 0.07). (`Schedule` keeps the two as a table, as `linear()` did in session {{session:start_here}}.)
 #
 # **Then learn to guess the noise.** The network sees $x_t$ and $t$ and guesses $\varepsilon$. The loss is a squared error. No opponent, no code, no determinant: it is plain regression, and the goal never moves.
 
@@ -954,8 +954,8 @@ class Diffusion(nn.Module):
         return walk_back(self, torch.randn(n, self.dims))
 
 # %% [markdown]
-# **To make a sample, walk back.** Start from noise. In each step: guess the noise, take it out (this is the model's *belief* about the clean point, as in session 00), and mix again, with a little **less** noise. A part of the old noise is kept and a part is fresh. Variances add, so
-# $\text{kept}^2 + \text{fresh}^2$ is the right amount; how much is fresh, session 03 derives.
+# **To make a sample, walk back.** Start from noise. In each step: guess the noise, take it out (this is the model's *belief* about the clean point, as in session {{session:start_here}}), and mix again, with a little **less** noise. A part of the old noise is kept and a part is fresh. Variances add, so
+# $\text{kept}^2 + \text{fresh}^2$ is the right amount; how much is fresh, session {{session:reverse_process}} derives.
 
 # %% tags=["rivals"]
 def walk_back(model, x):
@@ -1057,17 +1057,17 @@ for model in (gan, vae, flow, diffusion):
     print(f"{name:10s} {1000 * seconds_for_1000(model):8.1f} ms for 1000 samples")
 
 # %% [markdown]
-# Two to three powers of ten between the fastest and the slowest. Sessions 10, 13 and 14 bring the number of calls down.
+# Two to three powers of ten between the fastest and the slowest. Sessions {{session:ddim}}, {{session:distillation}} and {{session:consistency}} bring the number of calls down.
 #
 # ## 6 · What was measured  <small>10 min</small>
 #
-# One run of each proves little. Was a model lucky, was its rate chosen well? `python -m benchmarks.rivals` executes the cells above again and again: for each model **eight settings** (four rates × two values of one knob), then the best one with **three new seeds**. The knobs: the GAN's penalty, the VAE's grain $\sigma$, the
+# One run of each proves little. Was a model lucky, was its rate chosen well? `python -m experiments.rivals` executes the cells above again and again: for each model **eight settings** (four rates × two values of one knob), then the best one with **three new seeds**. The knobs: the GAN's penalty, the VAE's grain $\sigma$, the
 # number of layers of the flow, the number of steps $T$ of diffusion.
 
 # %%
 import json
 
-stored = json.loads((course.ROOT / "benchmarks/rivals.json").read_text())
+stored = json.loads((course.ROOT / "experiments/rivals.json").read_text())
 runs, KINDS = list(stored["runs"].values()), ("GAN", "VAE", "Flow", "Diffusion")
 
 
@@ -1117,7 +1117,7 @@ print("means; ms for 1000 samples, seconds of training: the fastest of all such 
 # - **On the eight islands the tuned GAN is level with diffusion:** both find all islands with every seed, both put about one sample in ten off the data. And the GAN is more than sixty times faster. If this were all, nobody would need diffusion.
 # - **VAE and flow** find all islands, too, and leave 30 % and 24 % of their samples in the water, for the reasons that you saw.
 # - **On the pinwheel** there is less water: GAN, flow and diffusion are level.
-# - **Nats:** on the eight islands the true density gets −0.31. The flow says exactly how far below it is; for VAE and diffusion the number is a lower bound, so the truth may be better (session 04 shows where that of diffusion comes from); the GAN has none. The search chose $T = 20$ for diffusion (by distance). With $T = 100$ and the rate 0.01 the same search found 4 % off (the last picture below) and a bound of −0.59 (in `benchmarks/rivals.json`).
+# - **Nats:** on the eight islands the true density gets −0.31. The flow says exactly how far below it is; for VAE and diffusion the number is a lower bound, so the truth may be better (session {{session:elbo}} shows where that of diffusion comes from); the GAN has none. The search chose $T = 20$ for diffusion (by distance). With $T = 100$ and the rate 0.01 the same search found 4 % off (the last picture below) and a bound of −0.59 (in `experiments/rivals.json`).
 #
 # But this table shows the *best* setting of each. What about the other seven?
 
@@ -1235,7 +1235,7 @@ plt.show()
 # The same four classes learn handwritten digits: 1,300 pictures, 64 numbers each, 120,000 weights. One difficulty comes first. A pixel has one of 17 grey levels, and a *density* of something that has levels can be made as large as one likes: put a thin spike on every level. So noise is added that fills the gap
 # between two levels. This is called **dequantisation**; it is needed for the likelihood of the flow, and all four get it.
 #
-# How do we judge a digit? *Readable:* do its five nearest real digits carry one and the same label? *Modes:* the ten classes. *Distance:* the Fréchet distance in the 32 features of a small classifier, smaller is better (session 05 explains it). Again: what do real digits get?
+# How do we judge a digit? *Readable:* do its five nearest real digits carry one and the same label? *Modes:* the ten classes. *Distance:* the Fréchet distance in the 32 features of a small classifier, smaller is better (session {{session:ddpm}} explains it). Again: what do real digits get?
 
 # %% tags=["rivals"]
 def dequantise(x):
@@ -1279,7 +1279,7 @@ class Digits:
         names = self.labels[five]                            # (n, 5)
         return torch.where((names == names[:, :1]).all(1), names[:, 0], -1)
 
-    def distance(self, x):                                   # Fréchet, session 05
+    def distance(self, x):                                   # Fréchet, session {{session:ddpm}}
         a, b = (self.network[:-1](y).detach() for y in (x, self.train))
         return frechet_distance(a, b)
 
@@ -1362,7 +1362,7 @@ longer("digits")
 # - **Readable is not enough.** Without its penalty the GAN wrote up to 77 % readable digits, with half of the ten digits. The distance sees it: it is more than ten times as large.
 # - **The VAE is as readable as the tuned GAN.** By section 3 its decoder answers with means, and we draw it without grain; at 8×8 pixels one hardly sees the blur. (With 8000 steps at the same high rate it broke: its numbers became infinite, and nothing was left.)
 # - **The flow overfits.** With 8000 steps its log-likelihood of held-out digits falls from −18 to −292 nats (seed 1, the last lines of the table). An exact likelihood shows this at once; that is worth much.
-# - **Diffusion does not win here.** All ten digits in each run, but nearly every second picture is a scribble, and four times the steps do not make them more readable (only the bound gets better, from −25.0 to −13.5 nats). A likely reason: the same little plain network has to guess the noise at *every* level. Session 05 gives it a network made for pictures and counts again.
+# - **Diffusion does not win here.** All ten digits in each run, but nearly every second picture is a scribble, and four times the steps do not make them more readable (only the bound gets better, from −25.0 to −13.5 nats). A likely reason: the same little plain network has to guess the noise at *every* level. Session {{session:ddpm}} gives it a network made for pictures and counts again.
 
 # %% [markdown]
 # ### The trilemma
@@ -1412,14 +1412,14 @@ slide(trilemma, data=["pinwheel", "eight_gaussians", "grid", "digits"])
 # - **VAE, flow:** fast, nearly all modes; on the eight islands many samples off the data (30 % and 24 %), but on the pinwheel the flow, and on the digits the VAE, is as low as the GAN.
 # - **Diffusion:** all modes, in all 36 runs; low where its network is ready (eight islands, pinwheel) and not where it is not (25 islands in 2000 steps, digits). It stands far to the right: it pays in time.
 #
-# The later sessions push the diamond down (05, 06: the network, and what it predicts) and to the left: fewer steps (10), students that need one or two (13, 14).
+# The later sessions push the diamond down ({{session:ddpm}}, {{session:parameterisations}}: the network, and what it predicts) and to the left: fewer steps ({{session:ddim}}), students that need one or two ({{session:distillation}}, {{session:consistency}}).
 #
 # > **Easily mistaken.** "A generative model must have a likelihood." The GAN has none and makes good samples. The other way round, too: a good likelihood does not promise good samples. Look at *nats* and *off* side by side in the tables.
 
 # %% [markdown]
 # ## 7 · The large scale, then and now  <small>4 min</small>
 #
-# The best known contest of pictures was ImageNet, 1000 kinds of things at 256×256. The Fréchet distance there is called FID (smaller is better). *Precision* says how many samples look real, *recall* how much of the variety of the data they reach (session 05 computes both).
+# The best known contest of pictures was ImageNet, 1000 kinds of things at 256×256. The Fréchet distance there is called FID (smaller is better). *Precision* says how many samples look real, *recall* how much of the variety of the data they reach (session {{session:ddpm}} computes both).
 #
 # | year | model | family | FID | precision | recall |
 # |---|---|---|---|---|---|
@@ -1430,7 +1430,7 @@ slide(trilemma, data=["pinwheel", "eight_gaussians", "grid", "digits"])
 # | 2022 | StyleGAN-XL | GAN | 2.30 | 0.78 | 0.53 |
 # | 2022 | DiT-XL/2-G | latent diffusion | 2.27 | 0.83 | 0.57 |
 #
-# All six rows are from one table: DiT (Peebles and Xie, 2212.09748), table 2. The "G" at the end means *guidance*, see below; *latent* diffusion works on a compressed picture (session 11).
+# All six rows are from one table: DiT (Peebles and Xie, 2212.09748), table 2. The "G" at the end means *guidance*, see below; *latent* diffusion works on a compressed picture (session {{session:latent_diffusion}}).
 #
 # Since then: FACM reports 1.32 with **two** steps (2507.03738, abstract). A leaderboard of 2025 has 1.06 on top, SiT-XL/2 + UCGM-S with 40 steps; we saw that number only there.
 
@@ -1451,7 +1451,7 @@ ax.set(xlabel="recall: how much of the variety is reached", ylabel="precision",
 plt.show()
 
 # %% [markdown]
-# Read it from left to right. BigGAN-deep stands high and far to the left: sharp, but a quarter of the variety. ADM without guidance stands on the right and low. *Guidance* (session 09) moves diffusion up (precision 0.69 → 0.82) and to the left (recall 0.63 → 0.52), and more of the variety is left than BigGAN-deep had.
+# Read it from left to right. BigGAN-deep stands high and far to the left: sharp, but a quarter of the variety. ADM without guidance stands on the right and low. *Guidance* (session {{session:guidance}}) moves diffusion up (precision 0.69 → 0.82) and to the left (recall 0.63 → 0.52), and more of the variety is left than BigGAN-deep had.
 #
 # > **Easily mistaken.** "Diffusion won because its pictures were sharper first." In 2018 the GAN was as sharp as anything in this table (precision 0.87), and in 2022 StyleGAN-XL was level with the best. Dhariwal and Nichol (2021, section 1) name three other reasons for diffusion: it **covers** the data, its training goal stands still, and it grows easily. Speed was its
 # > weakness, and that is being repaired.
@@ -1479,7 +1479,7 @@ plt.show()
 #
 # **Try next.** Put `Plane("pinwheel")` or `Plane("grid")` in place of the eight Gaussians. Give the VAE a code of 8 numbers. Walk back with a model of $T = 5$. Train the GAN for four times as long.
 #
-# **Homework:** [homework/01_why_diffusion.ipynb](homework/01_why_diffusion.ipynb): the losses of the game, its circles, the bound, the coupling layer and a judge, written by you. **Next session:** 02, the forward process. We look at the noise again, and this time we derive every number.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): the losses of the game, its circles, the bound, the coupling layer and a judge, written by you. **Next session:** {{session:forward_process}}, the forward process. We look at the noise again, and this time we derive every number.
 #
 # **To read.**
 #

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # 02 · The forward process
+# # {{number}} · The forward process
 #
 # {{badge}}
 #
@@ -16,13 +16,13 @@
 #
 # **Time:** about 90 minutes. The cells themselves run for less than a minute on two CPU cores. A graphics card is not used.
 #
-# **Before:** session 00 (variances add, KL) and session 01. You need to know what a mean and a variance are, and how a tensor is
+# **Before:** session {{session:start_here}} (variances add, KL) and session {{session:why_diffusion}}. You need to know what a mean and a variance are, and how a tensor is
 # broadcast.
 
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 1, "gpu": 1})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Do you remember?  <small>5 min</small>
@@ -31,17 +31,17 @@ course.setup(minutes={"cpu": 1, "gpu": 1})
 #
 # **1.** $X$ and $Y$ are independent Gaussians with standard deviations 3 and 4. What is the standard deviation of $X + Y$?
 #
-# <details><summary>Answer</summary>5. The variances add: 9 + 16 = 25. (Session 00, section 6)</details>
+# <details><summary>Answer</summary>5. The variances add: 9 + 16 = 25. (Session {{session:start_here}}, section 6)</details>
 #
 # **2.** What is $\mathrm{KL}\big(\mathcal N(1, 1)\,\|\,\mathcal N(0, 1)\big)$, in nats?
 #
-# <details><summary>Answer</summary>0.5. With equal widths only (μ₁ − μ₂)² / 2σ² is left. (Session 00, section 10)</details>
+# <details><summary>Answer</summary>0.5. With equal widths only (μ₁ − μ₂)² / 2σ² is left. (Session {{session:start_here}}, section 10)</details>
 #
-# **3.** The model of session 00 called its network 40 times to make faces. What did it start from? And what does the network guess in each
+# **3.** The model of session {{session:start_here}} called its network 40 times to make faces. What did it start from? And what does the network guess in each
 # of these calls: the next, slightly cleaner picture?
 #
 # <details><summary>Answer</summary>It starts from pure noise. And no: it always guesses the *end*, the clean picture, walks a little towards it, and guesses again.
-# (Session 00, section 2. Session 01 compares this with methods that need a single call.)</details>
+# (Session {{session:start_here}}, section 2. Session {{session:why_diffusion}} compares this with methods that need a single call.)</details>
 
 # %% [markdown]
 # ## 1 · How does one ruin a picture gently?  <small>9 min</small>
@@ -191,7 +191,7 @@ plt.show()
 #
 # $$x_t = \sqrt{\alpha_t\,\alpha_{t-1}}\;x_{t-2} + \underbrace{\sqrt{\alpha_t(1-\alpha_{t-1})}\;\varepsilon_{t-1} + \sqrt{1-\alpha_t}\;\varepsilon_t}_{\text{two independent Gaussians}}$$
 #
-# **Line 4.** Independent Gaussians add their *variances* (session 00, section 6), and two terms cancel:
+# **Line 4.** Independent Gaussians add their *variances* (session {{session:start_here}}, section 6), and two terms cancel:
 #
 # $$\alpha_t(1-\alpha_{t-1}) + (1-\alpha_t) = \alpha_t - \alpha_t\alpha_{t-1} + 1 - \alpha_t = 1 - \alpha_t\alpha_{t-1}$$
 #
@@ -583,7 +583,7 @@ assert torch.isclose(snr16, snr64)
 # second one also end in noise?
 #
 # We derive it. For one pixel with value $x_0$, both are Gaussians: $q$ has mean $\text{signal}\cdot x_0$ and variance $\text{noise}^2$, the other
-# has mean 0 and variance 1. The formula of session 00 (section 10) with $\mu_2=0$, $\sigma_2=1$ says
+# has mean 0 and variance 1. The formula of session {{session:start_here}} (section 10) with $\mu_2=0$, $\sigma_2=1$ says
 #
 # $$\mathrm{KL} = \log\frac{1}{\text{noise}} + \frac{\text{noise}^2 + \text{signal}^2x_0^2}{2} - \frac12
 # = \tfrac12\big(\text{signal}^2\,x_0^2 + \text{noise}^2 - 1 - \log\text{noise}^2\big)$$
@@ -594,7 +594,7 @@ assert torch.isclose(snr16, snr64)
 # $$\boxed{\;\mathrm{KL}\big(q(x_T\mid x_0)\,\|\,\mathcal N(0,I)\big)
 # = \tfrac12\Big(\text{signal}_T^2\,\|x_0\|^2 + D\,\big(\text{noise}_T^2 - 1 - \log\text{noise}_T^2\big)\Big)\;}$$
 #
-# The unit is the *nat*. In session 04 this number comes back under the name $L_T$, the first term of the bound.
+# The unit is the *nat*. In session {{session:elbo}} this number comes back under the name $L_T$, the first term of the bound.
 
 # %%
 def kl_to_noise(x0, signal, noise):
@@ -720,7 +720,7 @@ print(f"last signal {mended[-1]:.3f}, KL {kl_end:.3f} nats")
 assert mended[-1] == 0 and kl_end == 0
 
 # %% [markdown]
-# Now $x_T$ is noise, exactly. The price: there $x_T$ *is* $\varepsilon$, so a network that has to name $\varepsilon$ learns nothing about the picture. Session 06
+# Now $x_T$ is noise, exactly. The price: there $x_T$ *is* $\varepsilon$, so a network that has to name $\varepsilon$ learns nothing about the picture. Session {{session:parameterisations}}
 # shows what it has to predict instead.
 
 # %% [markdown]
@@ -751,7 +751,7 @@ for cloud, color in zip(clouds.values(), COLORS):
 
 # %% [markdown]
 # The thin spiral is gone by $t = 120$; the large shape stays longer. *Fine things go first, coarse things last.* On the way back it will be the
-# other way round: first the coarse, then the fine. You saw this in the "belief" of session 00.
+# other way round: first the coarse, then the fine. You saw this in the "belief" of session {{session:start_here}}.
 #
 # For the eight hills we know the density exactly: a mixture of Gaussians stays one, with means $\text{signal}\cdot\mu_k$ and variances
 # $\text{signal}^2\sigma^2+\text{noise}^2$, where $\mu_k$ and $\sigma = 0.1$ are middle and width of hill $k$.
@@ -836,12 +836,13 @@ assert tops(t_one - 6)[0] == 8 and tops(t_one + 6)[0] == 1
 # Here are faces of the course (drawn; the test part; 64×64), noised with the linear table.
 #
 # **Predict.** Write down two numbers: the step at which *you* cannot tell the faces apart any more, and the step at which you think
-# *nobody* could. (In session 00 you noted such a step for the photograph.)
+# *nobody* could. (In session {{session:start_here}} you noted such a step for the photograph.)
 
 # %%
 from helpers.data import load_faces
 
-faces = load_faces("embedded", "test", limit=min(256, course.budget("faces"))).images
+limit = course.pick(smoke=64, cpu=256, gpu=256)
+faces = load_faces("embedded", "test", limit=limit).images
 noise7 = torch.randn(faces.shape, generator=torch.Generator().manual_seed(6))
 shown, ts = [3, 21], [0, 200, 300, 400, 500, 600]
 rows = [diffusion.add_noise(linear_table, faces[[i]], torch.tensor([t]), noise7[[i]])
@@ -1046,7 +1047,7 @@ print("computed on the CPU in seconds")
 # **Try next.** Put your own photograph in (`from helpers.data import load_picture`). Replace the linear table of section 7 by one that is shifted by $-2\ln 2$. Noise
 # *moons* and *pinwheel* in section 6: what goes first?
 #
-# **Homework:** [homework/02_forward_process.ipynb](homework/02_forward_process.ipynb), four exercises that answer back. **Next session:** we walk back.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}), four exercises that answer back. **Next session:** we walk back.
 #
 # **To read**
 #

@@ -4,11 +4,11 @@
 # ---
 
 # %% [markdown]
-# # 03 · The reverse process
+# # {{number}} · The reverse process
 #
 # {{badge}}
 #
-# Adding noise is easy: session 02 did it in one line. Today we walk the other way, from noise back to data. We find out which
+# Adding noise is easy: session {{session:forward_process}} did it in one line. Today we walk the other way, from noise back to data. We find out which
 # part of the way back can be *computed*, which part must be *learned*, and why small steps make the learning easy.
 #
 # At the end you will have made the picture with which diffusion models began: three rows, in which a spiral of points dissolves
@@ -16,7 +16,7 @@
 #
 # **Time:** 90 minutes; the cells themselves run for up to two minutes on two CPU cores, and no shorter on a graphics card: the network is tiny.
 #
-# **Before:** session 02 (the jump from $x_0$ to $x_t$), and from session 00 products of Gaussians (section 7), Bayes (8) and KL (10).
+# **Before:** session {{session:forward_process}} (the jump from $x_0$ to $x_t$), and from session {{session:start_here}} products of Gaussians (section 7), Bayes (8) and KL (10).
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -33,14 +33,14 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 2, "gpu": 2})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Recall  <small>4 min</small>
 #
 # Answer aloud, then open.
 #
-# **1** (session 02). What is $x_t$ in one jump from $x_0$, and what is $\bar\alpha_t$?
+# **1** (session {{session:forward_process}}). What is $x_t$ in one jump from $x_0$, and what is $\bar\alpha_t$?
 # <details><summary>Answer</summary>
 #
 # $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$ with $\varepsilon\sim\mathcal N(0, I)$. Step $t$ keeps the share
@@ -48,14 +48,14 @@ course.setup(minutes={"cpu": 2, "gpu": 2})
 #
 # </details>
 #
-# **2** (session 02). $\bar\alpha_{t-1} = 0.5$ and $\beta_t = 0.2$. How large is $\bar\alpha_t$?
+# **2** (session {{session:forward_process}}). $\bar\alpha_{t-1} = 0.5$ and $\beta_t = 0.2$. How large is $\bar\alpha_t$?
 # <details><summary>Answer</summary>
 #
 # $\bar\alpha_t = \bar\alpha_{t-1}(1-\beta_t) = 0.5\cdot 0.8 = 0.4$.
 #
 # </details>
 #
-# **3** (session 00). Two measurements of one thing: $2$ with variance $1$, and $4$ with variance $0.25$. What do you believe?
+# **3** (session {{session:start_here}}). Two measurements of one thing: $2$ with variance $1$, and $4$ with variance $0.25$. What do you believe?
 # <details><summary>Answer</summary>
 #
 # Precisions add: $1 + 4 = 5$, so the variance is $0.2$. The mean is $(1\cdot 2 + 4\cdot 4)/5 = 3.6$, nearer to the surer one.
@@ -211,7 +211,7 @@ plt.show()
 
 # %% [markdown]
 # Why three ways? **(1)** is how we *make* training data. **(2)** is the walk that we *want* to take, from noise to data. **(3)** is the way back
-# that we can *compute*. In session 04 the training loss will come out of comparing (2) with (3).
+# that we can *compute*. In session {{session:elbo}} the training loss will come out of comparing (2) with (3).
 
 # %% [markdown]
 # ## 2 · What we know and what we do not  <small>9 min</small>
@@ -357,7 +357,7 @@ plt.show()
 # **Predict.** About $x_{t-1}$ we have two pieces of evidence. The clean value says: "about $\sqrt{0.8}\cdot 1 = 0.89$, variance $0.2$". The noisy value $x_t = -0.5$ says: "about
 # $-0.5/\sqrt{0.7} = -0.60$, variance $0.3/0.7 = 0.43$". Where is the truth, and is it *wider* or *narrower* than both?
 #
-# It is the product of session 00, section 7, with letters instead of numbers. Write both Gaussians into one exponent. All terms without $x_{t-1}$ go
+# It is the product of session {{session:start_here}}, section 7, with letters instead of numbers. Write both Gaussians into one exponent. All terms without $x_{t-1}$ go
 # into the constants $C$, $C'$: they only set the area to 1.
 #
 # $$\log q(x_{t-1}\mid x_t, x_0) = -\frac12\left[\frac{(x_t-\sqrt{\alpha_t}\,x_{t-1})^2}{\beta_t} + \frac{(x_{t-1}-\sqrt{\bar\alpha_{t-1}}\,x_0)^2}{1-\bar\alpha_{t-1}}\right] + C$$
@@ -404,7 +404,7 @@ mean, variance = posterior_by_hand(two_steps, one, -0.5 * one, torch.tensor([2])
 print(f"mean {mean.item():.4f}   variance {variance.item():.4f}")
 
 # %% [markdown]
-# Is it right? Three judges: Bayes on the grid (which knows nothing of our algebra), the product rule of session 00, and the helper that all
+# Is it right? Three judges: Bayes on the grid (which knows nothing of our algebra), the product rule of session {{session:start_here}}, and the helper that all
 # later sessions use, on random inputs with a different $t$ in each row.
 
 # %%
@@ -413,7 +413,7 @@ from helpers.diffusion import posterior
 bayes = on_grid(normal(grid, abar_s**0.5, 1 - abar_s), -0.5)
 assert torch.allclose(bayes, normal(grid, mean[0], variance[0]), atol=1e-6)
 
-precision = 1 / 0.2 + 0.7 / 0.3                             # session 00: precisions add
+precision = 1 / 0.2 + 0.7 / 0.3                             # session {{session:start_here}}: precisions add
 assert abs(variance.item() - 1 / precision) < 1e-6
 by_rule = (0.8**0.5 / 0.2 - 0.5 * 0.7**0.5 / 0.3) / precision
 assert abs(mean.item() - by_rule) < 1e-6
@@ -647,7 +647,7 @@ assert small[6] < small[5] / 5
 # "Broad" is not in the picture, because its KL is 0 at every $\beta$: for *one* Gaussian, Bayes multiplies two Gaussians, and the product is one.
 #
 # > **Easily mistaken.** "$q(x_{t-1}\mid x_t)$ is Gaussian." With $x_0$ behind the bar: always. Without: only for Gaussian data, or, nearly, for small steps. This is the reason why
-# > DDPM takes 1000 small steps, and why taking only 4 (session 13) needs another idea.
+# > DDPM takes 1000 small steps, and why taking only 4 (session {{session:distillation}}) needs another idea.
 
 # %% [markdown]
 # ## 5 · The exact way back of a mixture  <small>14 min</small>
@@ -662,7 +662,7 @@ assert small[6] < small[5] / 5
 #
 # $$r_k(x_t) = \frac{w_k\,\mathcal N(x_t;\sqrt{\bar\alpha_t}\,\mu_k, v I)}{\sum_j w_j\,\mathcal N(x_t;\sqrt{\bar\alpha_t}\,\mu_j, v I)}$$
 #
-# **And if it was $k$?** Then it is the single Gaussian of session 00, section 8, only with another centre and width. The prior $\mathcal N(\mu_k, s^2)$ has the precision $1/s^2$; the
+# **And if it was $k$?** Then it is the single Gaussian of session {{session:start_here}}, section 8, only with another centre and width. The prior $\mathcal N(\mu_k, s^2)$ has the precision $1/s^2$; the
 # noisy value says $x_t/\sqrt{\bar\alpha_t}$ with the precision $\bar\alpha_t/(1-\bar\alpha_t)$. Together that is $\frac1{s^2}+\frac{\bar\alpha_t}{1-\bar\alpha_t} = \frac{v}{s^2(1-\bar\alpha_t)}$. So the
 # share of the noisy value in the mean is $\frac{\bar\alpha_t}{1-\bar\alpha_t}\cdot\frac{s^2(1-\bar\alpha_t)}{v} = \bar\alpha_t s^2/v$. In words: start at the centre and go this part of the way towards what we see,
 #
@@ -799,7 +799,7 @@ print("1000 steps by hand = 1000 steps of helpers.samplers.sample")
 #   clouds come from the same distribution. With 2000 points even two real clouds do not give exactly 0: that is the **floor**. It is itself a random number and changes from draw to draw, several times larger or smaller; so a value below it does not mean "better than real", only "this number sees no difference".
 
 # %%
-n = min(2000, 125 * course.budget("samples"))
+n = course.pick(smoke=500, cpu=2000, gpu=2000)
 real = exact32.sample(n, torch.Generator().manual_seed(10))
 again = exact32.sample(n, torch.Generator().manual_seed(11))
 
@@ -908,7 +908,7 @@ if course.profile() != "smoke":
 #
 # $$\varepsilon_\theta(x_t,t) = \mathbb E[\varepsilon\mid x_t] = \frac{x_t-\sqrt{\bar\alpha_t}\;\mathbb E[x_0\mid x_t]}{\sqrt{1-\bar\alpha_t}}$$
 #
-# So a network that guesses the noise knows $\mathbb E[x_0\mid x_t]$, too, and that was all we needed. ($\theta$ are the weights of the network. Why just this loss, without any factors, is session 04.)
+# So a network that guesses the noise knows $\mathbb E[x_0\mid x_t]$, too, and that was all we needed. ($\theta$ are the weights of the network. Why just this loss, without any factors, is session {{session:elbo}}.)
 #
 # The data: a spiral, called *Swiss roll*, as in the first figure of Sohl-Dickstein et al. (2015), the paper with which diffusion models began.
 #
@@ -981,7 +981,7 @@ from tqdm.auto import tqdm
 
 from helpers.train import fit
 
-STEPS = min(10_000, 40 * course.budget("train_steps"))
+STEPS = course.pick(smoke=120, cpu=10_000, gpu=10_000)
 folder = tempfile.TemporaryDirectory()                       # gone with the kernel
 losses, seconds = {}, {}
 
@@ -1015,7 +1015,7 @@ parts = {}
 # %% [markdown]
 # The training is cut into three cells. Each goes on where the last one stopped. (What is trained is kept in `parts` and not trained again; to begin anew, run on from the cell with `folder`.)
 #
-# `now.ema` is a second network whose weights are a running average of the trained ones. It answers more steadily, and it is the one we sample from (session 05 explains it).
+# `now.ema` is a second network whose weights are a running average of the trained ones. It answers more steadily, and it is the one we sample from (session {{session:ddpm}} explains it).
 
 # %%
 if STEPS // 10 not in parts:
@@ -1294,7 +1294,7 @@ if course.profile() != "smoke":
 
 # %% [markdown]
 # All the networks were asked by the same walk, so the difference between them is training, and the difference between the exact denoiser and the floor is the walk: 100 large steps with the small variance $\tilde\beta_t$ give a roll that is about a third too narrow, as in section 5, so none of the 2000 points is off. The energies, except that of 1000 training steps, are no larger than the floor: they do not tell these clouds apart. The paper of 2015 measures its roll by a
-# bound on the likelihood, which is the subject of session 04; so here the floor and the exact denoiser are the only yardsticks.
+# bound on the likelihood, which is the subject of session {{session:elbo}}; so here the floor and the exact denoiser are the only yardsticks.
 #
 # ## What we saw
 #
@@ -1319,7 +1319,7 @@ if course.profile() != "smoke":
 # **Try next.** Put `"moons"` or `"pinwheel"` in place of the roll. Take the factor 4 out of the network. Train with 500 points instead of 20,000 and look where the samples land. Walk back with the network in 20 steps. Make the eight Gaussians of
 # section 5 unequal: one of them with weight ½.
 #
-# **Homework:** [homework/03_reverse_process.ipynb](homework/03_reverse_process.ipynb): the posterior, the best guess, the score, and the walk, written by you.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): the posterior, the best guess, the score, and the walk, written by you.
 #
 # **To read.** J. Sohl-Dickstein, E. Weiss, N. Maheswaranathan, S. Ganguli, *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*, 2015 (arXiv 1503.03585), section 2 and figure 1.
 # J. Ho, A. Jain, P. Abbeel, *Denoising Diffusion Probabilistic Models*, 2020 (2006.11239), sections 2 and 3. B. Anderson, *Reverse-time diffusion equation models*, Stochastic Processes and their

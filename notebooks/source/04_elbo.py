@@ -4,18 +4,18 @@
 # ---
 
 # %% [markdown]
-# # 04 · The bound behind the loss
+# # {{number}} · The bound behind the loss
 #
 # {{badge}}
 #
-# In session 03 a network learned the spiral with the loss $\|\varepsilon_\theta - \varepsilon\|^2$. Why just this loss? Today we derive it from one wish: **real data should be likely
+# In session {{session:reverse_process}} a network learned the spiral with the loss $\|\varepsilon_\theta - \varepsilon\|^2$. Why just this loss? Today we derive it from one wish: **real data should be likely
 # under the model**. On the way every line is checked by numbers, first on a picture of one pixel, where nothing is hidden, and at the end on faces.
 #
 # At the end you will have made a picture that tells how many *bits* each step of a diffusion model costs, and which of them buy the large shapes and which the last grain.
 #
 # **Time:** 90 minutes; the cells themselves run for about 3 minutes on two CPU cores.
 #
-# **Before:** session 03 (the joint in three ways; the posterior $\tilde\mu_t,\tilde\beta_t$), and from session 00 Jensen (section 9) and KL (10).
+# **Before:** session {{session:reverse_process}} (the joint in three ways; the posterior $\tilde\mu_t,\tilde\beta_t$), and from session {{session:start_here}} Jensen (section 9) and KL (10).
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -33,28 +33,28 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 3, "gpu": 2})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Recall  <small>3 min</small>
 #
 # Answer aloud, then open.
 #
-# **1** (session 03). Which of the two can be computed for pictures, $q(x_{t-1}\mid x_t)$ or $q(x_{t-1}\mid x_t,x_0)$? Why?
+# **1** (session {{session:reverse_process}}). Which of the two can be computed for pictures, $q(x_{t-1}\mid x_t)$ or $q(x_{t-1}\mid x_t,x_0)$? Why?
 # <details><summary>Answer</summary>
 #
 # The second. It is a product of two known Gaussians. The first needs an integral over all the pictures of the world.
 #
 # </details>
 #
-# **2** (session 03). What are $\tilde\beta_1$ and the mean of the last step, from $x_1$ to $x_0$?
+# **2** (session {{session:reverse_process}}). What are $\tilde\beta_1$ and the mean of the last step, from $x_1$ to $x_0$?
 # <details><summary>Answer</summary>
 #
 # $\tilde\beta_1 = 0$, and the mean is $x_0$ itself: who knows $x_0$ has nothing left to guess.
 #
 # </details>
 #
-# **3** (session 00). Which is larger, $\log\mathbb E[X]$ or $\mathbb E[\log X]$? And what sign has KL?
+# **3** (session {{session:start_here}}). Which is larger, $\log\mathbb E[X]$ or $\mathbb E[\log X]$? And what sign has KL?
 # <details><summary>Answer</summary>
 #
 # $\log\mathbb E[X]\ge\mathbb E[\log X]$ (Jensen). $\mathrm{KL}\ge 0$, and it is 0 only if the two distributions are equal.
@@ -176,13 +176,13 @@ plt.show()
 #
 # For the pixel, with $T=3$ steps, there are 27 paths for each $x_0$: we can add them up. For a picture nobody can.
 #
-# Here is our model: a walk with the *true* tables $q(x_{t-1}\mid x_t)$ of session 03, but we spoil them by mixing in a share of "a third each". And it starts from "a third each", though the true $q(x_3)$
+# Here is our model: a walk with the *true* tables $q(x_{t-1}\mid x_t)$ of session {{session:reverse_process}}, but we spoil them by mixing in a share of "a third each". And it starts from "a third each", though the true $q(x_3)$
 # is still a little darker.
 
 # %%
 step = torch.full((3, 3), 0.1).double().fill_diagonal_(0.8)   # q(x_t | x_{t-1})
 now, back = q0, []
-for _ in range(3):                              # session 03: Bayes, step by step
+for _ in range(3):                              # session {{session:reverse_process}}: Bayes, step by step
     both = now[:, None] * step
     now = both.sum(0)
     back.append((both / now).T)                 # back[t-1][x_t, x_{t-1}]
@@ -234,7 +234,7 @@ print(f"H(q) {entropy:.3f}  ≤  L_CE {L_CE:.3f}  ≤  L_VLB {L_VLB:.3f}")
 assert entropy <= L_CE <= L_VLB and (elbo <= p_x0.log()).all()
 
 # %% [markdown]
-# **Predict.** How large the gap is depends on how much the ratio *varies* from walk to walk (session 00, section 9). Will the gap be 0 for the best model, `spoiled = 0`?
+# **Predict.** How large the gap is depends on how much the ratio *varies* from walk to walk (session {{session:start_here}}, section 9). Will the gap be 0 for the best model, `spoiled = 0`?
 #
 # Each dot is one of the 27 walks from a black pixel: to the right, where the model gives the walk more probability than the forward process does; the higher, the more often it is walked. Move the spoiling.
 
@@ -346,7 +346,7 @@ plt.show()
 #
 # $$\text{ELBO}(x) = \underbrace{\mathbb E_{q(z\mid x)}\big[\log p(x\mid z)\big]}_{\text{rebuild } x \text{ from } z} - \underbrace{\mathrm{KL}\big(q(z\mid x)\,\|\,p(z)\big)}_{\text{stay near the noise}}$$
 #
-# Both are known: $\mathbb E[(x-z)^2] = (x-m)^2 + s^2$ for the first, the box of session 00 for the second.
+# Both are known: $\mathbb E[(x-z)^2] = (x-m)^2 + s^2$ for the first, the box of session {{session:start_here}} for the second.
 
 # %%
 from torch.distributions import Normal
@@ -374,7 +374,7 @@ print(f"ELBO: formula {vae_elbo(x_vae, m, s):.4f}, drawn {drawn:.4f}")
 assert abs(vae_elbo(x_vae, m, s) - drawn) < 0.02
 
 # %% [markdown]
-# Here $p(x) = \mathcal N(0, 1 + b^2)$ is known (variances add), so we can see the gap. **Predict.** At which $m$ and $s$ is the gap 0? (Session 00, section 7: two pieces of evidence about $z$.)
+# Here $p(x) = \mathcal N(0, 1 + b^2)$ is known (variances add), so we can see the gap. **Predict.** At which $m$ and $s$ is the gap 0? (Session {{session:start_here}}, section 7: two pieces of evidence about $z$.)
 
 # %%
 true_s = (1 / (1 + 1 / b_vae**2)) ** 0.5               # precisions add: 1 and 1/b²
@@ -434,7 +434,7 @@ plt.show()
 #
 # Each term compares a step *back* (above) with a step *forward* (below): two densities of different variables. That is no KL, and nothing small.
 #
-# **Two.** Use the third way of session 03: turn the forward walk around *with $x_0$ in hand*, $q(x_{1:T}\mid x_0) = q(x_T\mid x_0)\prod_{t\ge2}q(x_{t-1}\mid x_t,x_0)$:
+# **Two.** Use the third way of session {{session:reverse_process}}: turn the forward walk around *with $x_0$ in hand*, $q(x_{1:T}\mid x_0) = q(x_T\mid x_0)\prod_{t\ge2}q(x_{t-1}\mid x_t,x_0)$:
 #
 # $$L_\text{VLB} = \mathbb E_q\Big[\log\frac{q(x_T\mid x_0)}{p(x_T)} + \sum_{t=2}^T\log\frac{q(x_{t-1}\mid x_t,x_0)}{p_\theta(x_{t-1}\mid x_t)} - \log p_\theta(x_0\mid x_1)\Big]$$
 #
@@ -446,7 +446,7 @@ plt.show()
 # + \sum_{t=2}^T\underbrace{\mathrm{KL}\big(q(x_{t-1}\mid x_t,x_0)\,\|\,p_\theta(x_{t-1}\mid x_t)\big)}_{L_{t-1}}
 # \underbrace{-\log p_\theta(x_0\mid x_1)}_{L_0}\Big]\;}\tag{DDPM, eq. 5}$$
 #
-# - $L_T$: how much is left of the picture when the walk ends. Nothing to learn (session 02 made it small).
+# - $L_T$: how much is left of the picture when the walk ends. Nothing to learn (session {{session:forward_process}} made it small).
 # - $L_{t-1}$: how well the model steps back, against the best step of somebody who knows $x_0$.
 # - $L_0$: how well it says the last thing, the picture itself.
 
@@ -457,7 +457,7 @@ for _ in range(3):
 
 
 def known(t):
-    """q(x_{t-1} | x_t, x_0) as a table [x_0, x_t, x_{t-1}] (session 03, section 1)."""
+    """q(x_{t-1} | x_t, x_0) as a table [x_0, x_t, x_{t-1}] (session {{session:reverse_process}}, section 1)."""
     both = far[t - 1][:, :, None] * step
     return (both / both.sum(1, keepdim=True)).transpose(1, 2)
 
@@ -540,12 +540,12 @@ plt.show()
 # %% [markdown]
 # ## 5 · From Gaussians to $\|\varepsilon-\varepsilon_\theta\|^2$  <small>13 min</small>
 #
-# Back to real numbers. Here all steps are Gaussians: $q(x_{t-1}\mid x_t,x_0) = \mathcal N(\tilde\mu_t,\tilde\beta_t I)$ is known from session 03, and for the model we *choose* a Gaussian with a mean from the network and a
+# Back to real numbers. Here all steps are Gaussians: $q(x_{t-1}\mid x_t,x_0) = \mathcal N(\tilde\mu_t,\tilde\beta_t I)$ is known from session {{session:reverse_process}}, and for the model we *choose* a Gaussian with a mean from the network and a
 # fixed variance,
 #
 # $$p_\theta(x_{t-1}\mid x_t) = \mathcal N\big(\mu_\theta(x_t, t),\ \sigma_t^2 I\big),\qquad \sigma_t^2 = \beta_t\ \text{("large") or}\ \tilde\beta_t\ \text{("small")}$$
 #
-# (Small steps allow it: session 03, section 4.) The KL of two Gaussians in $D$ dimensions is the box of session 00, added up over the $D$ coordinates:
+# (Small steps allow it: session {{session:reverse_process}}, section 4.) The KL of two Gaussians in $D$ dimensions is the box of session {{session:start_here}}, added up over the $D$ coordinates:
 #
 # $$\mathrm{KL}\big(\mathcal N(\mu_1,v_1 I)\,\|\,\mathcal N(\mu_2,v_2 I)\big) = \frac{\|\mu_1-\mu_2\|^2}{2v_2} + \frac D2\Big(\frac{v_1}{v_2}-1-\log\frac{v_1}{v_2}\Big)$$
 
@@ -581,7 +581,7 @@ assert abs(gaussian_kl(mean1, 0.3, mean2, 0.5).sum() - by_hand) < 1e-9   # equal
 #
 # $$L_{t-1} = \frac{1}{2\sigma_t^2}\,\|\tilde\mu_t - \mu_\theta\|^2 + C_t\tag{DDPM, eq. 8}$$
 #
-# Session 03 wrote the mean with the noise: $\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}}\big(x_t-\frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\varepsilon\big)$. The network sees $x_t$, so it has to guess only $\varepsilon$. Let it use the same formula with its guess
+# Session {{session:reverse_process}} wrote the mean with the noise: $\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}}\big(x_t-\frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\varepsilon\big)$. The network sees $x_t$, so it has to guess only $\varepsilon$. Let it use the same formula with its guess
 # $\varepsilon_\theta$. In the difference $x_t$ cancels:
 #
 # $$\tilde\mu_t-\mu_\theta = \frac{\beta_t}{\sqrt{\alpha_t}\sqrt{1-\bar\alpha_t}}\,(\varepsilon_\theta-\varepsilon)$$
@@ -621,7 +621,7 @@ print("64 random steps: the KL is the weighted error of the noise")
 # And with the large variance, against the helper `step_term`, which later sessions use. It takes any denoiser `predict(x_t, t) -> (x0, eps)`:
 
 # %%
-from helpers.likelihood import step_term, step_variance
+from helpers.likelihood import decoder_variance, step_term
 
 
 def wrong_denoiser(x_t, t):
@@ -630,7 +630,7 @@ def wrong_denoiser(x_t, t):
 
 
 for size in ("small", "large"):
-    sigma2 = step_variance(schedule, t, size)              # β̃_t or β_t
+    sigma2 = decoder_variance(schedule, t, size)              # β̃_t or β_t
     r = variance[:, 0] / sigma2
     constant = 5 / 2 * (r - 1 - r.log())                   # C_t, no network in it
     by_hand = weight(schedule, sigma2, t) * (eps - guess).square().sum(1) + constant
@@ -647,7 +647,7 @@ print("by hand = helpers.likelihood.step_term")
 # %%
 def show_mistake(ax, t, mistake=0.3):
     t = torch.tensor([t])
-    sigma = float(step_variance(schedule, t, "small")) ** 0.5
+    sigma = float(decoder_variance(schedule, t, "small")) ** 0.5
     beta, abar = float(schedule.betas[t]), float(schedule.alphas_cumprod[t])
     away = beta / ((1 - beta) * (1 - abar)) ** 0.5 * mistake / sigma
     x = torch.linspace(-4, 4, 200)
@@ -681,19 +681,19 @@ plt.show()
 #
 # $$\boxed{\;L_\text{simple} = \mathbb E_{t,x_0,\varepsilon}\,\big\|\varepsilon - \varepsilon_\theta(\sqrt{\bar\alpha_t}\,x_0+\sqrt{1-\bar\alpha_t}\,\varepsilon,\ t)\big\|^2\;}\tag{DDPM, eq. 14}$$
 #
-# This is `diffusion_loss` of session 03 (which divides by $D$, so that its value does not grow with the picture). *Why* one may drop the weight is section 9.
+# This is `diffusion_loss` of session {{session:reverse_process}} (which divides by $D$, so that its value does not grow with the picture). *Why* one may drop the weight is section 9.
 
 # %% [markdown]
 # ## 6 · How much does the bound lose?  <small>9 min, may be skipped</small>
 #
-# We need data for which everything is known: two values, $-1$ and $+1$, each with a little width (0.1), as in session 03. The best denoiser is known, `MixtureDenoiser`. Suppose a network were perfect and
+# We need data for which everything is known: two values, $-1$ and $+1$, each with a little width (0.1), as in session {{session:reverse_process}}. The best denoiser is known, `MixtureDenoiser`. Suppose a network were perfect and
 # found it. Is the bound then tight?
 #
-# There is a short way to say what is lost. $L_\text{VLB}-H(q)$ is the mean of $\log\frac{q(x_{0:T})}{p_\theta(x_{0:T})}$. Use the *second* way of session 03, backward without $x_0$, for $q$:
+# There is a short way to say what is lost. $L_\text{VLB}-H(q)$ is the mean of $\log\frac{q(x_{0:T})}{p_\theta(x_{0:T})}$. Use the *second* way of session {{session:reverse_process}}, backward without $x_0$, for $q$:
 #
 # $$L_\text{VLB} - H(q) = \mathrm{KL}\big(q(x_T)\,\|\,p(x_T)\big) + \sum_{t=1}^T\mathbb E_{q(x_t)}\,\mathrm{KL}\big(q(x_{t-1}\mid x_t)\,\|\,p_\theta(x_{t-1}\mid x_t)\big)$$
 #
-# So, apart from the start, all that is lost is the difference between the true step back and the model's Gaussian. A perfect denoiser gives this Gaussian the right *mean*. Two things remain: its *width* is fixed (here the large variance, $\sigma_t^2=\beta_t$), and its *shape* is one hill, where the true step may have two (session 03).
+# So, apart from the start, all that is lost is the difference between the true step back and the model's Gaussian. A perfect denoiser gives this Gaussian the right *mean*. Two things remain: its *width* is fixed (here the large variance, $\sigma_t^2=\beta_t$), and its *shape* is one hill, where the true step may have two (session {{session:reverse_process}}).
 #
 # On a line we can compute it all on a grid, and push the model's own
 # density back through all steps as well, to have the exact $L_\text{CE}$.
@@ -759,7 +759,8 @@ for T, (p, lost) in walked.items():
     L_VLB = H + sum(lost)
     all_steps = strata(T, T - 1)
     sampled = bound(two_values(cosine(T)), cosine(T), drawn, all_steps,
-                    torch.Generator().manual_seed(1), bins=None, clip=False).total
+                    torch.Generator().manual_seed(1), bins=None, clip=False,
+                    variance="large").total
     se = sampled.std() / len(drawn) ** 0.5
     print(f"{T:4d}{L_CE:9.4f}{L_VLB:9.4f}{sampled.mean():9.4f}{se:7.4f}")
     assert H - 1e-3 <= L_CE <= L_VLB and abs(sampled.mean() - L_VLB) < 5 * se
@@ -802,17 +803,17 @@ plt.show()
 # %% [markdown]
 # $L_\text{CE}$ and $L_\text{VLB}$ both go down towards the floor as the steps become smaller, though the denoiser was perfect from the start: **what lies above the floor here is the fault of the steps, not of the network.**
 #
-# From $T=8$ on each doubling leaves a little more than half of it. The wrong shape alone would go away faster (session 03), so most of it is the fixed width.
+# From $T=8$ on each doubling leaves a little more than half of it. The wrong shape alone would go away faster (session {{session:reverse_process}}), so most of it is the fixed width.
 #
 # (The gap between the two curves first *grows*: with two steps the model itself is bad, and the bound says so almost exactly.)
 #
-# Now DDPM's own table, $T=1000$, and the eight Gaussians of session 03 in the plane. Each term is measured on points of the data:
+# Now DDPM's own table, $T=1000$, and the eight Gaussians of session {{session:reverse_process}} in the plane. Each term is measured on points of the data:
 
 # %%
 angles = torch.arange(8).double() * math.pi / 4
 centres = 1.4 * torch.stack([angles.cos(), angles.sin()], 1)
 eight = MixtureDenoiser(schedule, centres, torch.tensor(0.1).double())
-n = 125 * course.budget("samples")
+n = course.pick(smoke=500, cpu=2000, gpu=8000)
 points = eight.sample(n, torch.Generator().manual_seed(0))
 surprise = -eight.log_density(points, 0)                   # exact: −log q(x_0)
 
@@ -847,7 +848,7 @@ plt.show()
 # Gaussian is settled, finer and finer. ($L_0$ is *negative* here: $x_0$ is a real number, $p_\theta(x_0\mid x_1)$ a density, and densities can be above 1. With real pictures that will change.)
 #
 # With the large variance the bound is nearly tight: at $T=1000$ it lies above the exact value by less than we can measure with these points. With the small variance it loses about 1 nat, nearly all of it at $t\le10$, where the two curves part, and a little in $L_0$, which the picture does not show. ($\tilde\beta_1=0$ would make $L_0$ infinite, so $\tilde\beta_2$ stands in its place, as in DDPM's code.) The
-# true step back is *wider* than $\tilde\beta_t$, because $x_0$ is not known, and to believe too narrowly is punished harder (session 00). For *pictures* made by walking the difference is small; for the bound it is not.
+# true step back is *wider* than $\tilde\beta_t$, because $x_0$ is not known, and to believe too narrowly is punished harder (session {{session:start_here}}). For *pictures* made by walking the difference is small; for the bound it is not.
 
 # %% [markdown]
 # ## 7 · Bits per dimension: digits  <small>10 min</small>
@@ -934,7 +935,7 @@ for name, table in rulers.items():
 assert abs(ruler_bits["all levels alike"] - math.log2(17)) < 1e-6
 
 # %% [markdown]
-# Now a diffusion model: the network of session 03, with 64 pixels in place of two coordinates and 512 units in place of 128, trained live. We take the cosine table with $T=100$: its first step adds noise of 0.025, less than half the width of half a bin (0.0625).
+# Now a diffusion model: the network of session {{session:reverse_process}}, with 64 pixels in place of two coordinates and 512 units in place of 128, trained live. We take the cosine table with $T=100$: its first step adds noise of 0.025, less than half the width of half a bin (0.0625).
 #
 # **Predict.** Where will the network land, between 4.1 and the best ruler, or below it?
 
@@ -951,7 +952,7 @@ from helpers.train import fit
 
 # %%
 class Network(nn.Module):
-    """Guesses the noise of 8×8 pictures; the clock is that of session 03."""
+    """Guesses the noise of 8×8 pictures; the clock is that of session {{session:reverse_process}}."""
 
     def __init__(self, width=512, hands=32):
         super().__init__()
@@ -970,7 +971,7 @@ class Network(nn.Module):
 
 # %%
 short = cosine(100)
-STEPS = min(1800, 6 * course.budget("train_steps"))
+STEPS = course.pick(smoke=18, cpu=1800, gpu=1800)
 folder = tempfile.TemporaryDirectory()                     # gone with the kernel
 losses, seconds = {}, {}
 
@@ -982,7 +983,7 @@ def loss(network, batch, generator):
 def learn(until):
     """Train to step `until` from where the checkpoint stands; the averaged network."""
     torch.manual_seed(0)
-    run = fit(Network(), train, loss, STEPS, batch=128, rate=1e-3, every=STEPS,
+    run = fit(Network(), train, loss, STEPS, batch=128, lr=1e-3, every=STEPS,
               until=until, checkpoint=Path(folder.name, "digits.pt"))
     begin = time.perf_counter()
     for now in tqdm(run, total=max(0, until - len(losses))):
@@ -1014,7 +1015,7 @@ from helpers.likelihood import bits_per_dim
 def digit_terms(predict, x, seed=1):
     """All terms for each picture, in bits per dimension."""
     g = torch.Generator().manual_seed(seed)
-    B = bound(predict, short, x, strata(100, 99), g, bins=17)
+    B = bound(predict, short, x, strata(100, 99), g, bins=17, variance="large")
     return B._replace(**{k: bits_per_dim(getattr(B, k), 64) for k in B._fields[:3]})
 
 
@@ -1154,12 +1155,12 @@ names += [f"{spent[t - 1]:.2f} bits/dim" for t in moments]
 filmstrip(rows, names + [""] * (2 * len(moments)), rows=4, side=1.05);
 
 # %% [markdown]
-# (At $t=100$ the guess is wild: hardly any signal is left, and a network that guesses $\varepsilon$ must divide by it. Session 06 returns to this.)
+# (At $t=100$ the guess is wild: hardly any signal is left, and a network that guesses $\varepsilon$ must divide by it. Session {{session:parameterisations}} returns to this.)
 
 # %% [markdown]
 # ## 8 · Faces, beside the paper  <small>6 min</small>
 #
-# The same measurement for the face model of session 00, on held-out drawn faces: $64\cdot64\cdot3 = 12288$ numbers of 256 levels. Taking all 1000 steps for 100 faces is too long for a lecture, so `benchmarks/likelihood.py` has
+# The same measurement for the face model of session {{session:start_here}}, on held-out drawn faces: $64\cdot64\cdot3 = 12288$ numbers of 256 levels. Taking all 1000 steps for 100 faces is too long for a lecture, so `experiments/likelihood.py` has
 # done it beforehand, with one random $t$ in each of 40 pieces of $2\dots1000$ (a piece's term is its width times what was drawn: right on average).
 #
 # DDPM splits the sum as one does for a lossy file: **rate** $= L_1+\dots+L_T$, the bits of all steps down to $x_1$; **distortion** $= L_0$, the bits that correct the last guess. It gives the error of this
@@ -1170,7 +1171,7 @@ filmstrip(rows, names + [""] * (2 * len(moments)), rows=4, side=1.05);
 # %%
 import json
 
-stored = json.loads((course.ROOT / "benchmarks" / "likelihood.json").read_text())
+stored = json.loads((course.ROOT / "experiments" / "likelihood.json").read_text())
 rate, last_bits, total = (stored[k] for k in ("rate", "first", "total"))
 print(f"{'bits/dim':28s}{'rate':>9}{'distortion':>12}{'sum':>9}{'last error':>12}")
 for name, k in (("drawn faces, ours", "value"), ("  ± standard error", "se")):
@@ -1205,7 +1206,7 @@ for name, table in (("our faces", face_model.schedule), ("DDPM", linear())):
 
 # %% [markdown]
 # So most of $L_0$, ours and DDPM's, is the price of the table and not of the network. (A table with less noise in its first step, or a learned variance as in Improved DDPM, moves these bits: they are then paid in the steps, if the network can.) The cosine table of
-# our faces is shifted towards more noise (session 02), so its first step is noisier than DDPM's.
+# our faces is shifted towards more noise (session {{session:forward_process}}), so its first step is noisier than DDPM's.
 
 # %%
 import numpy as np
@@ -1238,10 +1239,10 @@ plt.show()
 # %%
 from helpers.data import load_faces
 
-count = max(2, course.budget("samples") // 4)
+count = course.pick(smoke=2, cpu=4, gpu=16)
 few = load_faces("embedded", "test", limit=count).images.to(device)
 live = bound(face_model, face_model.schedule, few, strata(1000, 12),
-             torch.Generator(device).manual_seed(1))
+             torch.Generator(device).manual_seed(1), variance="large")
 bits = bits_per_dim(live.total, few[0].numel())
 mean, se = bits.mean(), bits.std() / len(few) ** 0.5
 last_error = 127.5 * live.rmse[:, 0].square().mean().sqrt()
@@ -1275,7 +1276,7 @@ tables = {"linear, T = 1000": linear(), "cosine, T = 1000": cosine(1000)}
 fig, ax = plt.subplots(figsize=(5.4, 2.8))
 for (name, table), style_ in zip(tables.items(), ("-", "--")):
     ts = torch.arange(1, 951)                              # the end: see below
-    w = weight(table, step_variance(table, ts), ts)
+    w = weight(table, decoder_variance(table, ts, "large"), ts)
     beta, abar = table.betas[ts], table.alphas_cumprod[ts]
     by_hand = beta / (2 * (1 - beta) * (1 - abar))
     assert torch.allclose(w, by_hand)
@@ -1285,7 +1286,7 @@ ax.set(xscale="log", yscale="log", xlabel="t", ylabel="weight (mean 1)")
 ax.legend(fontsize=8)
 plt.show()
 two = torch.tensor([1, 500])
-w = weight(linear(), step_variance(linear(), two), two)
+w = weight(linear(), decoder_variance(linear(), two, "large"), two)
 print(f"linear table: w_1 / w_500 = {w[0] / w[1]:.0f}")
 
 # %% [markdown]
@@ -1303,7 +1304,7 @@ for t in range(1, 96):
         squared.append((eps - predict(x_t, t)[1]).square().mean())
 squared = torch.tensor(squared).double()
 ts = torch.arange(1, 96)
-w_short = weight(short, step_variance(short, ts), ts)
+w_short = weight(short, decoder_variance(short, ts, "large"), ts)
 
 # %%
 def show_share(ax, power):
@@ -1333,7 +1334,7 @@ plt.show()
 
 # %% [markdown]
 # The bound spends its attention where its bits are: at the small $t$, on grain that nobody sees. $L_\text{simple}$ turns it to the larger $t$, where the picture is decided. DDPM measured what it is worth, on CIFAR-10: Fréchet distance (FID, smaller is
-# better, session 05) **3.17** with $L_\text{simple}$ against **13.51** with the true bound and fixed variance (DDPM, section 4). So one trains by $L_\text{simple}$ for pictures. Whoever wants few *bits* weights as the bound does (Improved DDPM reports 2.94 bits/dim), or mixes both.
+# better, session {{session:ddpm}}) **3.17** with $L_\text{simple}$ against **13.51** with the true bound and fixed variance (DDPM, section 4). So one trains by $L_\text{simple}$ for pictures. Whoever wants few *bits* weights as the bound does (Improved DDPM reports 2.94 bits/dim), or mixes both.
 #
 # > **Easily mistaken.** "Lower loss, better pictures." Which loss? Bits count every pixel of grain; the eye counts faces. One may fall while the other gets worse.
 
@@ -1342,7 +1343,7 @@ plt.show()
 #
 # - Maximum likelihood means a small cross-entropy, $H(q)\le L_\text{CE}\le L_\text{VLB}$. For pictures only the last is measured here.
 # - The bound, twice: Jensen says *that* something is lost, the second way says *what*: $\mathrm{KL}(q(x_{1:T}\mid x_0)\,\|\,p_\theta(x_{1:T}\mid x_0))$. The VAE is $T=1$ with a learned $q$.
-# - With the posterior of session 03 the bound becomes $L_T + \sum L_{t-1} + L_0$: KLs of Gaussians, and so $w_t\|\varepsilon-\varepsilon_\theta\|^2$.
+# - With the posterior of session {{session:reverse_process}} the bound becomes $L_T + \sum L_{t-1} + L_0$: KLs of Gaussians, and so $w_t\|\varepsilon-\varepsilon_\theta\|^2$.
 # - With a perfect denoiser $L_\text{VLB}$ still lies above $H(q)$, and the less, the smaller the steps.
 # - Bits per dimension need bins: $L_0$ is a mass, not a density. Most bits pay for grain; $L_\text{simple}$ looks elsewhere.
 #
@@ -1380,9 +1381,9 @@ row(f"faces, held-out, n = {stored['n']}", f"{stored['total']['value']:.3f} bits
 #
 # **Try next.** Train the digits with $T = 30$ or $300$. Put $w_t$ into the loss (`weight=` of `diffusion_loss` takes a function of log SNR) and look at bits *and* pictures. Measure the digits with `variance="small"`. Give the pixel a fourth level.
 #
-# **Next:** session 05 puts $L_\text{simple}$ to work: the U-Net block by block, training, sampling, faces, and how pictures are scored.
+# **Next:** session {{session:ddpm}} puts $L_\text{simple}$ to work: the U-Net block by block, training, sampling, faces, and how pictures are scored.
 #
-# **Homework:** [homework/04_elbo.ipynb](homework/04_elbo.ipynb): KL, the VAE's bound, a step's term, the bins, and a fair estimate of the sum, written by you.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): KL, the VAE's bound, a step's term, the bins, and a fair estimate of the sum, written by you.
 #
 # **To read.** J. Ho, A. Jain, P. Abbeel, *Denoising Diffusion Probabilistic Models*, 2020 (arXiv 2006.11239), sections 2, 3.2 to 3.4, 4.3, appendix A. J. Sohl-Dickstein et al., *Deep Unsupervised Learning using Nonequilibrium Thermodynamics*, 2015
 # (1503.03585), section 2.4. D. Kingma, M. Welling, *Auto-Encoding Variational Bayes*, 2013 (1312.6114), section 2. A. Nichol, P. Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, 2021 (2102.09672), section 3. D. Kingma et al., *Variational Diffusion

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # 05 · DDPM: the whole machine
+# # {{number}} · DDPM: the whole machine
 #
 # {{badge}}
 #
@@ -16,7 +16,7 @@
 #
 # **Time:** 90 minutes; the cells run for about four minutes on two CPU cores, half of it is the live training.
 #
-# **Before:** sessions 02 (the jump to $x_t$), 03 (the step back) and 04 (where the loss comes from).
+# **Before:** sessions {{session:forward_process}} (the jump to $x_t$), {{session:reverse_process}} (the step back) and {{session:elbo}} (where the loss comes from).
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -33,28 +33,28 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 4, "gpu": 3})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Recall  <small>4 min</small>
 #
 # Answer aloud, then open.
 #
-# **1** (session 04). Which loss is left of the long bound, after all factors have been dropped?
+# **1** (session {{session:elbo}}). Which loss is left of the long bound, after all factors have been dropped?
 # <details><summary>Answer</summary>
 #
 # $L_\text{simple} = \mathbb E_{t,x_0,\varepsilon}\,\|\varepsilon - \varepsilon_\theta(x_t, t)\|^2$: draw a step $t$, a picture $x_0$ and noise $\varepsilon$, and let the network guess the noise.
 #
 # </details>
 #
-# **2** (session 03). The mean of the step back is a mixture of two things. Of which?
+# **2** (session {{session:reverse_process}}). The mean of the step back is a mixture of two things. Of which?
 # <details><summary>Answer</summary>
 #
 # Of where the path began, $x_0$, and of where it is now, $x_t$. We do not know $x_0$, so a network guesses it.
 #
 # </details>
 #
-# **3** (session 02). $\bar\alpha_t = 0.36$. With which factors are picture and noise mixed in $x_t$?
+# **3** (session {{session:forward_process}}). $\bar\alpha_t = 0.36$. With which factors are picture and noise mixed in $x_t$?
 # <details><summary>Answer</summary>
 #
 # $\sqrt{0.36} = 0.6$ for the picture, $\sqrt{1-0.36} = 0.8$ for the noise.
@@ -313,7 +313,7 @@ assert all(torch.allclose(m.sum(1), torch.ones(64), atol=1e-4) for m in maps.val
 # this a face?) and keep the *fine* (where exactly is this edge?). A **U-Net** goes down to small pictures with many channels, and up again; on the way up each level also gets what was
 # seen there on the way down. We build it from four kinds of blocks and the attention of section 1.
 #
-# **Block 1: which step is it?** One number $t$ is poor food for a network, as we saw in session 03. Give it a clock with many hands, that is sines and cosines from quick to slow:
+# **Block 1: which step is it?** One number $t$ is poor food for a network, as we saw in session {{session:reverse_process}}. Give it a clock with many hands, that is sines and cosines from quick to slow:
 #
 # $$\text{clock}(t) = \big(\cos\omega_0t,\ \dots,\cos\omega_{m-1}t,\ \ \sin\omega_0t,\dots,\sin\omega_{m-1}t\big),\qquad \omega_i = 10000^{-i/m}$$
 
@@ -365,7 +365,7 @@ print("group norm by hand = torch.nn.GroupNorm")
 # shift came a year later, in *Improved DDPM*; *Diffusion Models Beat GANs* calls it adaptive group norm.) The bend is **SiLU**, $u/(1+e^{-u})$, a smooth ReLU.
 
 # %%
-from helpers.layers import ResidualBlock, group_norm, zero
+from helpers.layers import ResidualBlock, group_norm, zero_module
 
 
 class MyBlock(nn.Module):
@@ -376,7 +376,7 @@ class MyBlock(nn.Module):
         self.norm1, self.norm2 = group_norm(c_in), group_norm(c_out)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
         self.condition = nn.Linear(E, 2 * c_out)
-        self.conv2 = zero(nn.Conv2d(c_out, c_out, 3, padding=1))     # begins at 0
+        self.conv2 = zero_module(nn.Conv2d(c_out, c_out, 3, padding=1))  # begins at 0
         same = c_in == c_out
         self.shortcut = nn.Identity() if same else nn.Conv2d(c_in, c_out, 1)
 
@@ -449,7 +449,7 @@ class MyUNet(nn.Module):
         self.up = nn.ModuleList(
             [part(b + b, b, True), part(b + a, b, True), Upsample(b),
              part(b + a, a, False), part(a + a, a, False)])
-        last = zero(nn.Conv2d(a, channels, 3, padding=1))
+        last = zero_module(nn.Conv2d(a, channels, 3, padding=1))
         self.last = nn.Sequential(group_norm(a), nn.SiLU(), last)
 
     def forward(self, x, t):
@@ -499,7 +499,7 @@ with torch.no_grad():
 print(f"MyUNet = helpers.unet.UNet, {count_parameters(mine):,} weights")
 
 # %% [markdown]
-# Now the face model, the same with three levels. Two things are new. It first folds each 2×2 pixels into channels (64×64×3 → 32×32×12), which loses nothing and makes the convolutions after it about four times cheaper. And it has a table for *wishes* such as "with glasses" (session 00), which we leave open here.
+# Now the face model, the same with three levels. Two things are new. It first folds each 2×2 pixels into channels (64×64×3 → 32×32×12), which loses nothing and makes the convolutions after it about four times cheaper. And it has a table for *wishes* such as "with glasses" (session {{session:start_here}}), which we leave open here.
 #
 # We let a picture pass and write down what comes out of every block:
 
@@ -568,8 +568,8 @@ def belief(face, t, cut=()):
         block = face_net.up[i][0]
         if i in cut:
             def silence(block, given, own=own):            # own channels, then the skip
-                x, e = given
-                return torch.cat([x[:, :own], 0 * x[:, own:]], 1), e
+                x, *rest = given
+                return torch.cat([x[:, :own], 0 * x[:, own:]], 1), *rest
             hooks.append(block.register_forward_pre_hook(silence))
         own = block.conv2.out_channels
     eps = torch.randn(face.shape, generator=torch.Generator().manual_seed(0))
@@ -600,7 +600,7 @@ for name, guess in (("all", whole), ("fine cut", fine), ("coarse cut", coarse)):
 # %% [markdown]
 # ## 3 · Two algorithms  <small>12 min</small>
 #
-# The whole of DDPM stands in two boxes of the paper (Ho et al. 2020). From session 04 we know, in three lines, why: the bound on the likelihood falls into one term for each step; each term compares two Gaussians of the
+# The whole of DDPM stands in two boxes of the paper (Ho et al. 2020). From session {{session:elbo}} we know, in three lines, why: the bound on the likelihood falls into one term for each step; each term compares two Gaussians of the
 # same variance, so it is a squared difference of their means; and with the mean written in $\varepsilon$ this is $\|\varepsilon-\varepsilon_\theta\|^2$ times a factor, which DDPM drops.
 #
 # > **Algorithm 1, training.** Repeat: $\ x_0\sim$ data; $\ t\sim\text{Uniform}\{1,\dots,T\}$; $\ \varepsilon\sim\mathcal N(0,I)$; take a gradient step on
@@ -642,7 +642,7 @@ print("Algorithm 1 = helpers.diffusion.diffusion_loss;",
 #
 # </details>
 #
-# Now back. The mean of the step needs $x_0$; a network that knows $\varepsilon$ knows $x_0 = (x_t-\sqrt{1-\bar\alpha_t}\,\varepsilon)/\sqrt{\bar\alpha_t}$. Put into the $\tilde\mu_t$ of session 03 (it was done there line by line), the result is
+# Now back. The mean of the step needs $x_0$; a network that knows $\varepsilon$ knows $x_0 = (x_t-\sqrt{1-\bar\alpha_t}\,\varepsilon)/\sqrt{\bar\alpha_t}$. Put into the $\tilde\mu_t$ of session {{session:reverse_process}} (it was done there line by line), the result is
 #
 # $$\mu_\theta(x_t,t) = \frac1{\sqrt{\alpha_t}}\left(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\;\varepsilon_\theta(x_t,t)\right)\tag{DDPM, eq. 11}$$
 #
@@ -693,7 +693,7 @@ print("Algorithm 2 = helpers.samplers.sample; eq. 11 = the mean with x_0")
 # %% [markdown]
 # > **Easily mistaken.** "The network predicts $x_{t-1}$." It predicts the *noise* in $x_t$, and so the end of the journey, $x_0$. The step to $x_{t-1}$ is our arithmetic, and it adds fresh noise.
 #
-# **Which $\sigma$ is right?** Both, for two extreme kinds of data. Take data on a line, $x_0\sim\mathcal N(0, s^2)$. Then everything is Gaussian and the variance of the true step back, $q(x_{t-1}\mid x_t)$, can be computed as in session 03: precisions add,
+# **Which $\sigma$ is right?** Both, for two extreme kinds of data. Take data on a line, $x_0\sim\mathcal N(0, s^2)$. Then everything is Gaussian and the variance of the true step back, $q(x_{t-1}\mid x_t)$, can be computed as in session {{session:reverse_process}}: precisions add,
 #
 # $$\frac1{\sigma_t^2} = \frac1{\bar\alpha_{t-1}s^2 + 1-\bar\alpha_{t-1}} + \frac{\alpha_t}{\beta_t}$$
 #
@@ -791,8 +791,8 @@ from helpers.train import fit
 
 digits, labels = load_digits(8)                             # (1797, 1, 8, 8) in [−1, 1]
 train_digits, held_out = digits[:1500], digits[1500:]
-STEPS = min(6000, 4 * course.budget("train_steps"))          # in three parts
-PART, RECIPE = STEPS // 3, dict(batch=64, rate=2e-3, ema=0.995, seed=0)
+STEPS = course.pick(smoke=12, cpu=1200, gpu=6000)          # in three parts
+PART, RECIPE = STEPS // 3, dict(batch=64, lr=2e-3, ema=0.995, seed=0)
 folder = tempfile.TemporaryDirectory()                       # gone with the kernel
 losses, weight, drawn, seconds = {}, {}, {}, {}
 
@@ -822,7 +822,7 @@ def write(network, n=16, count=40, seed=0):
 # %% [markdown]
 # We draw in 40 of the 1000 steps: for a jump from $t$ to $s$ the box holds with $\alpha=\bar\alpha_t/\bar\alpha_s$ and $\beta = 1-\alpha$.
 #
-# `eta=1` ($\eta = 1$, "eta") means: all the fresh noise of Algorithm 2, with $\tilde\beta$; session 10 turns it down to 0. And `sample` keeps each guess of $x_0$ inside $[-1,1]$ (*clipping*), which the box does not write.
+# `eta=1` ($\eta = 1$, "eta") means: all the fresh noise of Algorithm 2, with $\tilde\beta$; session {{session:ddim}} turns it down to 0. And `sample` keeps each guess of $x_0$ inside $[-1,1]$ (*clipping*), which the box does not write.
 #
 # Four helpers for the report of the training: the picture, the loss, the time, and one of the 755,000 weights, to be followed.
 
@@ -934,7 +934,7 @@ def readable(images):
     return float((five == five[:, :1]).all(1).float().mean())
 
 
-n = min(200, 20 * course.budget("samples"))
+n = course.pick(smoke=80, cpu=200, gpu=200)
 many = {s: write(averaged[s], n, seed=1) for s in averaged}
 pure = torch.randn(n, 1, 8, 8, generator=g).clamp(-1, 1)
 print(f"n = {n}, 40 steps, seed 1, {course.device().type}")
@@ -1042,7 +1042,7 @@ print(f"schedule {card['schedule']['name']}, log SNR shifted by {moved:.3f};",
       f"the network answers '{card['target']}'")
 
 # %% [markdown]
-# It answers with $v$ and not with $\varepsilon$. We need not know what this $v$ is (neither the value of section 1 nor the $v$ of the learned variance) before session 06: behind `predict(x_t, t)` every model says both, $x_0$ and $\varepsilon$. That is the **one seam** of this course: samplers, guidance and inpainting see nothing
+# It answers with $v$ and not with $\varepsilon$. We need not know what this $v$ is (neither the value of section 1 nor the $v$ of the learned variance) before session {{session:parameterisations}}: behind `predict(x_t, t)` every model says both, $x_0$ and $\varepsilon$. That is the **one seam** of this course: samplers, guidance and inpainting see nothing
 # else.
 #
 # **Predict.** Algorithm 2 in 60 of the 1000 steps. In which third of the way does the *picture* become a face, and when does the *belief*?
@@ -1088,7 +1088,7 @@ for variance in ("small", "large"):
 show_images(torch.cat(rows), names, columns=9);
 
 # %% [markdown]
-# With 100 steps both are faces. With 10 steps the large variance leaves noise in the picture: it adds as much noise as a *forward* step of that size, more than the table allows at step $s$ (after the jump from 200 to 100 the noise has variance 0.26 instead of 0.10). The network takes away only the noise that it expects, and the rest stays. That is the 367 in the table of DDIM. (Session 10 sets $\eta = 0$ and needs no noise at all.)
+# With 100 steps both are faces. With 10 steps the large variance leaves noise in the picture: it adds as much noise as a *forward* step of that size, more than the table allows at step $s$ (after the jump from 200 to 100 the noise has variance 0.26 instead of 0.10). The network takes away only the noise that it expects, and the rest stays. That is the 367 in the table of DDIM. (Session {{session:ddim}} sets $\eta = 0$ and needs no noise at all.)
 #
 # **New, or copied?** A model could simply repeat its training pictures. For each of eight samples we look for the nearest of the training faces:
 
@@ -1130,7 +1130,7 @@ print(f"the card, n = {copy['n']}, at 64×64: {copy['samples']['0.5']:.3f}",
 
 # %%
 from helpers.checkpoints import load_model
-from helpers.metrics import extract
+from helpers.features import extract
 
 judge = load_model("face-features")
 N = 192 if course.profile() != "smoke" else 72               # pictures in every set
@@ -1141,7 +1141,7 @@ print(f"{len(R)} training faces, {len(T)} held-out faces,",
       f"{R.shape[1]} features each")
 
 # %% [markdown]
-# And $N$ faces of the model. To be quick we draw them with DDIM in 20 steps (η = 0, session 10) and, where the machine has bf16, in half precision.
+# And $N$ faces of the model. To be quick we draw them with DDIM in 20 steps (η = 0, session {{session:ddim}}) and, where the machine has bf16, in half precision.
 
 # %%
 walk20 = pairs(timesteps(1000, 20 if course.profile() != "smoke" else 2))
@@ -1416,13 +1416,13 @@ if course.profile() != "smoke":
 # ### What does attention add?  <small>measured, not live</small>
 #
 # Section 1 promised that a place can ask far away. Does it pay? One small U-Net (faces of 32×32, folded to 8×8; levels of 8×8 and 4×4), with attention at both levels and without any; the same steps, the same data, three seeds each. The command is
-# `python -m benchmarks.attention`. We measure the loss on held-out faces (the same $t$ and $\varepsilon$ for all), the FD, and one long-range question: **do the upper two corners of a picture, 30 pixels apart, have the same background colour?** (*Corners*: the mean difference of their colours;
+# `python -m experiments.attention`. We measure the loss on held-out faces (the same $t$ and $\varepsilon$ for all), the FD, and one long-range question: **do the upper two corners of a picture, 30 pixels apart, have the same background colour?** (*Corners*: the mean difference of their colours;
 # in real faces it is 0.)
 
 # %%
 import json
 
-ablation = json.loads((course.ROOT / "benchmarks" / "attention.json").read_text())
+ablation = json.loads((course.ROOT / "experiments" / "attention.json").read_text())
 machine, ground = ablation["machine"], ablation["floor"]
 print(f"{machine['steps']} steps of {machine['batch']}, n = {machine['n']},",
       f"seeds 0 1 2, {machine['device']}")
@@ -1449,7 +1449,7 @@ for score in ("loss", "fd", "corners"):
 
 # %%
 name = "celeba" if course.profile() == "gpu" else "embedded"
-limit = course.budget("faces") if name == "celeba" else 64
+limit = course.pick(smoke=64, cpu=2000, gpu=12_000) if name == "celeba" else 64
 try:
     pictures = load_faces(name, "train", size=64, limit=limit)
 except FileNotFoundError as error:
@@ -1464,7 +1464,7 @@ def picture_loss(network, batch, generator):
 
 torch.manual_seed(0)
 network, some_losses = UNet(widths=(48, 96, 128), patch=2), []
-few = 3 if device.type == "cpu" else course.budget("train_steps")
+few = course.pick(smoke=3, cpu=3, gpu=5000)
 run = fit(network, pictures, picture_loss, few, batch=8, warmup=1)
 for now in tqdm(run, total=few):
     some_losses.append(now.loss)
@@ -1514,9 +1514,9 @@ if sheet:
 #
 # **Try next.** Train the digits without attention, or with `adaptive=False`. Draw them with the large variance. Write a model that cheats precision *and* recall. Put `ema=0.9` (run again from the cell with `RECIPE`), and compare the average after the first part. Why would `ema=0.9999` give exactly the same average as 0.995? (Look at `d` in the cell that follows it by hand.)
 #
-# **Next session:** 06, parameterisations: why the face model answers with $v$, and which loss weights hide in which answer.
+# **Next session:** {{session:parameterisations}}, parameterisations: why the face model answers with $v$, and which loss weights hide in which answer.
 #
-# **Homework:** [homework/05_ddpm.ipynb](homework/05_ddpm.ipynb): attention, the stack of skips, Algorithm 1, precision and recall, written by you.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): attention, the stack of skips, Algorithm 1, precision and recall, written by you.
 #
 # **To read.** J. Ho, A. Jain, P. Abbeel, *Denoising Diffusion Probabilistic Models*, 2020 (arXiv 2006.11239), sections 3, 4 and appendix B. A. Vaswani et al., *Attention Is All You Need*, 2017 (1706.03762), section 3.2. O. Ronneberger, P. Fischer, T. Brox, *U-Net*,
 # 2015 (1505.04597). A. Nichol, P. Dhariwal, *Improved Denoising Diffusion Probabilistic Models*, 2021 (2102.09672), section 3.1. M. Heusel et al., *GANs Trained by a Two Time-Scale Update Rule*, 2017 (1706.08500): FID. T. Salimans et al., *Improved Techniques for Training

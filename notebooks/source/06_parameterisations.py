@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # 06 · Parameterisations: one thing, seen four ways
+# # {{number}} · Parameterisations: one thing, seen four ways
 #
 # {{badge}}
 #
@@ -15,7 +15,7 @@
 #
 # **Time:** 90 minutes; the cells run for about three minutes on two CPU cores.
 #
-# **Before:** sessions 02 (the jump to $x_t$, SNR), 03 (the best guess is a mean) and 05 (training, sampling, FD).
+# **Before:** sessions {{session:forward_process}} (the jump to $x_t$, SNR), {{session:reverse_process}} (the best guess is a mean) and {{session:ddpm}} (training, sampling, FD).
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -32,28 +32,28 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 3, "gpu": 2})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Recall  <small>4 min</small>
 #
 # Answer aloud, then open.
 #
-# **1** (session 05). The network answers with a guess of $\varepsilon$. How do we get the guess of $x_0$ from it?
+# **1** (session {{session:ddpm}}). The network answers with a guess of $\varepsilon$. How do we get the guess of $x_0$ from it?
 # <details><summary>Answer</summary>
 #
 # Solve $x_t = \sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\varepsilon$ for $x_0$: take $\sqrt{1-\bar\alpha_t}$ times the guess away from $x_t$, and divide by $\sqrt{\bar\alpha_t}$.
 #
 # </details>
 #
-# **2** (session 03). A network is trained with the squared error. What is its best possible answer?
+# **2** (session {{session:reverse_process}}). A network is trained with the squared error. What is its best possible answer?
 # <details><summary>Answer</summary>
 #
 # The conditional mean: $\mathbb E[\varepsilon\mid x_t]$ if it has to name $\varepsilon$, $\mathbb E[x_0\mid x_t]$ if it has to name $x_0$.
 #
 # </details>
 #
-# **3** (session 02). What is $\mathrm{SNR}_t$, and what does $\log\mathrm{SNR}_t=0$ mean?
+# **3** (session {{session:forward_process}}). What is $\mathrm{SNR}_t$, and what does $\log\mathrm{SNR}_t=0$ mean?
 # <details><summary>Answer</summary>
 #
 # $\mathrm{SNR}_t = \bar\alpha_t/(1-\bar\alpha_t)$, signal power over noise power. At $\log\mathrm{SNR}=0$ both are equal.
@@ -185,23 +185,25 @@ def read_back(answer, x_t, a, b, target):
 
 
 # %%
-from helpers.diffusion import TARGETS, add_noise, from_target, to_target
+from helpers.diffusion import add_noise
 from helpers.schedules import cosine, linear
+from helpers.targets import from_target, to_target
 
+FOUR = ("eps", "x0", "v", "score")
 table = cosine()
 g = torch.Generator().manual_seed(0)
 x0, eps = torch.randn(2, 500, 3, generator=g, dtype=torch.float64)
 t = torch.randint(1, 1000, (500,), generator=g)
 a, b = (column[t][:, None] for column in (table.signal, table.noise))   # (500, 1)
 x_t = a * x0 + b * eps
-for target in TARGETS:
+for target in FOUR:
     answer = answer_wanted(x0, eps, a, b, target)
     assert torch.allclose(answer, to_target(table, x0, eps, t, target))
     mine = read_back(answer, x_t, a, b, target)
     helper = from_target(table, answer, x_t, t, target)
     assert torch.allclose(mine[0], x0) and torch.allclose(mine[1], eps)
     assert torch.allclose(mine[0], helper[0]) and torch.allclose(mine[1], helper[1])
-print("four targets, there and back; by hand = helpers.diffusion")
+print("four targets, there and back; by hand = helpers.targets")
 
 # %% [markdown]
 # Now a real picture: every pixel has its own point $P$, and all rulers turn together. Move $t$, and ask at both ends: *which of the three targets looks like what I see already?*
@@ -404,7 +406,7 @@ plt.show()
 # **Predict.** Which of the four cares most about the last fine grain (small $t$)? Which is the only one that still cares about $x_0$ where $\mathrm{SNR}\to0$, besides $x_0$ itself?
 
 # %%
-from helpers.diffusion import x0_weight
+from helpers.targets import x0_weight
 
 few = torch.tensor([50, 500, 950])
 a, b = table.signal[few][:, None], table.noise[few][:, None]
@@ -466,7 +468,7 @@ for name, one in tables.items():
 # $$x_0:\ \min(\mathrm{SNR},\gamma)\qquad \varepsilon:\ \frac{\min(\mathrm{SNR},\gamma)}{\mathrm{SNR}}\qquad v:\ \frac{\min(\mathrm{SNR},\gamma)}{\mathrm{SNR}+1}\qquad \text{score}:\ \frac{\min(\mathrm{SNR},\gamma)}{\mathrm{SNR}\,(\mathrm{SNR}+1)}$$
 
 # %%
-from helpers.diffusion import min_snr_weight
+from helpers.targets import min_snr_weight
 
 log_snr = torch.linspace(-8, 8, 161)
 snr = log_snr.exp()
@@ -644,14 +646,14 @@ print(f"  in x0 at t = 1 is one of {0.01 * a[0] / b[0]:.2f} in ε")
 # %% [markdown]
 # ## 5 · Live: noise against picture  <small>11 min</small>
 #
-# Digits again, 8×8, but a simpler network than the U-Net of session 05, so that it trains in seconds: the 64 pixels and the clock of $t$ go through three layers of 256. It knows nothing of neighbours. 1,000 digits train it, 797 are kept apart.
+# Digits again, 8×8, but a simpler network than the U-Net of session {{session:ddpm}}, so that it trains in seconds: the 64 pixels and the clock of $t$ go through three layers of 256. It knows nothing of neighbours. 1,000 digits train it, 797 are kept apart.
 #
-# The judge is a small classifier of digits, trained for a few seconds on all real digits; its 16 features give the FD (session 05, section 6).
+# The judge is a small classifier of digits, trained for a few seconds on all real digits; its 16 features give the FD (session {{session:ddpm}}, section 6).
 
 # %%
 import inspect
 
-from benchmarks import targets as bench
+from experiments import targets as bench
 
 digits, held_out = bench.digits()                        # (1000, 1, 8, 8), (797, …)
 smoke = course.profile() == "smoke"
@@ -659,7 +661,8 @@ judge = bench.digit_features(20 if smoke else 1500)
 print(inspect.getsource(bench.Network.forward))
 
 # %%
-from helpers.metrics import extract, frechet_distance
+from helpers.features import extract
+from helpers.metrics import frechet_distance
 
 real = extract(judge, held_out)
 
@@ -683,7 +686,7 @@ from tqdm.auto import tqdm
 from helpers.samplers import last, pairs, sample, timesteps
 from helpers.train import fit
 
-STEPS = min(6 * course.budget("train_steps"), 2000)
+STEPS = course.pick(smoke=18, cpu=1800, gpu=2000)
 folder = tempfile.TemporaryDirectory()                   # gone with the kernel
 
 
@@ -731,7 +734,7 @@ strip(columns, ("guesses ε", "guesses $x_0$", "real"), [], 0.62)
 # <details><summary>Answer to the prediction</summary>
 #
 # For this network it is $x_0$, and by far. Digits are few among all 8×8 pictures: their pixels hang together, so a picture can be said with few numbers. Noise cannot: 64 independent numbers, each of which must go *through* the network unharmed. A narrow or simple network finds that hard. Li and He (2025)
-# make this point for large pictures. A U-Net has skips through which noise passes easily (session 05, "fine
+# make this point for large pictures. A U-Net has skips through which noise passes easily (session {{session:ddpm}}, "fine
 # skips cut"), so there it may come out otherwise; we did not measure it. Do not learn from this figure that $x_0$ always wins.
 #
 # </details>
@@ -787,7 +790,7 @@ strip(guesses, ("seen", "by ε", "by $x_0$", "truth"), [f"t = {t}" for t in mome
 # %% [markdown]
 # ## 6 · The table: four targets, two schedules  <small>9 min</small>
 #
-# One seed says little. The same recipe with only 1,000 steps, for all four targets, both tables, three seeds each (so the numbers are a little worse than above): `python -m benchmarks.targets`. And a third question: does the difference come from the **weight** or from the **question**? So three of the targets were also trained with their Min-SNR factor (cosine table). Then all three have *the same*
+# One seed says little. The same recipe with only 1,000 steps, for all four targets, both tables, three seeds each (so the numbers are a little worse than above): `python -m experiments.targets`. And a third question: does the difference come from the **weight** or from the **question**? So three of the targets were also trained with their Min-SNR factor (cosine table). Then all three have *the same*
 # loss of the same error (section 3), and differ only in what the network has to say.
 #
 # The score needs care. Its plain loss has targets as large as $1/b_1$ (100 for the linear table), squared; "noise²" multiplies the loss by $b_t^2$, as Song and Ermon (2019) do, which makes it the loss of $\varepsilon$.
@@ -795,7 +798,7 @@ strip(guesses, ("seen", "by ε", "by $x_0$", "truth"), [f"t = {t}" for t in mome
 # %%
 import json
 
-stored = json.loads((course.ROOT / "benchmarks" / "targets.json").read_text())
+stored = json.loads((course.ROOT / "experiments" / "targets.json").read_text())
 rows = [(target, "own") for target in ("eps", "x0", "v", "score")]
 rows += [("score", "noise²"), *((t, "min-SNR 5") for t in ("eps", "x0", "v"))]
 
@@ -835,7 +838,7 @@ print(f"{'real, held out':18s}{stored['floor']['fd']:>24.2f}")
 #
 # What it does *not* say: that $x_0$ is best. It is a small network without a skip from its input to its output, 1,000 steps, 8×8 pixels, and even the best is four to five times above the floor. DDPM, with a U-Net, tried $x_0$ early and found it worse than $\varepsilon$ (Ho et al. 2020, section 3.2).
 #
-# (All were drawn with clipping, as in session 05. On the cosine table it rescues $\varepsilon$ (29 without it), but it is no free gift: $x_0$ has 0.28 and $v$ 1.04 without it, *better* than above. On the linear table even $\varepsilon$ draws better without it (1.52 for 2.26). Look yourself: `three("digits", "cosine, v, own", "fd_unclipped")`.)
+# (All were drawn with clipping, as in session {{session:ddpm}}. On the cosine table it rescues $\varepsilon$ (29 without it), but it is no free gift: $x_0$ has 0.28 and $v$ 1.04 without it, *better* than above. On the linear table even $\varepsilon$ draws better without it (1.52 for 2.26). Look yourself: `three("digits", "cosine, v, own", "fd_unclipped")`.)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(10, 2.9), sharey=True)
@@ -894,12 +897,12 @@ for loss, fd, target, weight in sorted(order):
 # %% [markdown]
 # By their own loss $\varepsilon$ is better than $v$; by what they draw $v$ is better. And look at the two scores: the same target, the same loss of 94, and one of them draws eight times worse than the other. The sum is full of the huge errors at small $t$, where nothing can be learned, and hides all the rest.
 #
-# Even the same target on two tables is no better: $\varepsilon$ has the loss 0.14 on the linear table (`three("digits", "linear, eps, own", "loss")`) and 0.24 on the cosine one, and draws better with the second. **Losses may be compared only where the target, the table, the weight and the data are the same** (as in session 05, section 6). And even then the lower one need not draw the better pictures.
+# Even the same target on two tables is no better: $\varepsilon$ has the loss 0.14 on the linear table (`three("digits", "linear, eps, own", "loss")`) and 0.24 on the cosine one, and draws better with the second. **Losses may be compared only where the target, the table, the weight and the data are the same** (as in session {{session:ddpm}}, section 6). And even then the lower one need not draw the better pictures.
 
 # %% [markdown]
 # ## 7 · When the last step has no signal  <small>7 min, may be skipped</small>
 #
-# Session 02 saw that the table of Stable Diffusion ends with a signal of 0.068, and mended it (zero terminal SNR, Lin et al. 2023). What does that little rest of signal do to the pictures that one *draws*? Here everything can be computed.
+# Session {{session:forward_process}} saw that the table of Stable Diffusion ends with a signal of 0.068, and mended it (zero terminal SNR, Lin et al. 2023). What does that little rest of signal do to the pictures that one *draws*? Here everything can be computed.
 #
 # Take the **brightness** of a picture of $D$ numbers: their mean. Multiply it by $\sqrt D$, so that the noise in it has variance 1 again. If the brightness varies from picture to picture with a standard deviation of 0.5, the product varies with $\sigma = 0.5\sqrt D$. That is a lot: for $D = 64\cdot64\cdot4$ (the size on which Stable Diffusion works) $\sigma = 64$.
 #
@@ -949,14 +952,14 @@ plt.show()
 #
 # </details>
 #
-# (What was drawn is up to 4 % narrower than the formula says, because 1000 steps are not infinitely many. With fresh noise in every step, $\eta=1$ as in session 05, a part of the wrong start is forgotten: 0.31 instead of 0.22. Real pictures are not Gaussian, so do not take these numbers for those of a real model. The direction is right: it is what Lin et
+# (What was drawn is up to 4 % narrower than the formula says, because 1000 steps are not infinitely many. With fresh noise in every step, $\eta=1$ as in session {{session:ddpm}}, a part of the wrong start is forgotten: 0.31 instead of 0.22. Real pictures are not Gaussian, so do not take these numbers for those of a real model. The direction is right: it is what Lin et
 # al. report.)
 #
 # **The price.** At $a_T = 0$ the seen picture *is* the noise. A network that has to name $\varepsilon$ repeats what it sees; its weight on the error of $x_0$ is $\mathrm{SNR}=0$; and the way back divides by 0. So our `Denoiser` refuses, and says what to do:
 
 # %%
 mended = zero_terminal_snr(cosine())
-for target in TARGETS:
+for target in FOUR:
     try:
         Denoiser(bench.Network(64), mended, target)
         print(f"{target:6s} fine")
@@ -997,7 +1000,7 @@ print(f"the noisiest third counts {third:.1f} times as much as the cleanest")
 
 # %% [markdown]
 # - **$v$**, because its ruler stands across at every $t$: no division, and a weight of at least 1 even in pure noise, where the large colours are settled.
-# - **Cosine, shifted** by $-2\ln2$: the price of one doubling, from 32×32 to 64×64 pixels (session 02, section 4).
+# - **Cosine, shifted** by $-2\ln2$: the price of one doubling, from 32×32 to 64×64 pixels (session {{session:forward_process}}, section 4).
 # - **The weight** $1+2\,\sigma(-\log\mathrm{SNR}-3)$, where $\sigma$ is the sigmoid: 1 for little noise, 2 at the SNR $e^{-3}\approx 1/20$, nearly 3 far below it. After the first part faces had hair of two colours. We took it that the colour of the hair is decided in the noisiest third of the steps; so in the second part errors there count up to three times as much ($t$ is still drawn uniformly). A
 # weight is a wish, and this one was made after *looking*.
 #
@@ -1024,9 +1027,9 @@ print(f"the noisiest third counts {third:.1f} times as much as the cleanest")
 #
 # (After each change run the cell with `def train` again: it takes a new folder. In the old one `train` finds the finished network, and does not train.)
 #
-# **Next:** session 07 gives the network a second picture to look at, and paints in what is missing.
+# **Next:** session {{session:inpainting}} gives the network a second picture to look at, and paints in what is missing.
 #
-# **Homework:** [homework/06_parameterisations.ipynb](homework/06_parameterisations.ipynb): the conversions, Tweedie for any density, the weights, and a table mended.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): the conversions, Tweedie for any density, the weights, and a table mended.
 #
 # **To read.** T. Salimans, J. Ho, *Progressive Distillation for Fast Sampling of Diffusion Models*, 2022 (arXiv 2202.00512), section 4 and appendix D. Y. Song et al., *Score-Based Generative Modeling through Stochastic Differential Equations*, 2021 (2011.13456). Y. Song, S. Ermon, *Generative Modeling by Estimating
 # Gradients of the Data Distribution*, 2019 (1907.05600). P. Vincent, *A Connection Between Score Matching and Denoising Autoencoders*, 2011. B. Efron, *Tweedie's Formula and Selection Bias*, 2011. T. Hang et al., *Efficient Diffusion Training via Min-SNR Weighting Strategy*, 2023 (2303.09556). S. Lin et al., *Common

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # 07 · Filling holes
+# # {{number}} · Filling holes
 #
 # {{badge}}
 #
@@ -15,7 +15,7 @@
 #
 # **Time:** 90 minutes; the cells run for about four minutes on two CPU cores.
 #
-# **Before:** sessions 02 (the jump to $x_t$), 05 (the U-Net, algorithms 1 and 2, how pictures are scored) and 06 (what $v$ is).
+# **Before:** sessions {{session:forward_process}} (the jump to $x_t$), {{session:ddpm}} (the U-Net, algorithms 1 and 2, how pictures are scored) and {{session:parameterisations}} (what $v$ is).
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -34,28 +34,28 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 4, "gpu": 2})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Recall  <small>4 min</small>
 #
 # Answer aloud, then open.
 #
-# **1** (session 06). A network answers with $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0$. It sees $x_t$. How do you get $x_0$ from it?
+# **1** (session {{session:parameterisations}}). A network answers with $v = \sqrt{\bar\alpha_t}\,\varepsilon - \sqrt{1-\bar\alpha_t}\,x_0$. It sees $x_t$. How do you get $x_0$ from it?
 # <details><summary>Answer</summary>
 #
 # $x_0 = \sqrt{\bar\alpha_t}\,x_t - \sqrt{1-\bar\alpha_t}\,v$. (Put in $x_t$ and $v$: the parts with $\varepsilon$ cancel.)
 #
 # </details>
 #
-# **2** (session 05). A thief sells copies of training faces as his own work. Which score catches him: FD, precision, recall, or the distance to the training faces?
+# **2** (session {{session:ddpm}}). A thief sells copies of training faces as his own work. Which score catches him: FD, precision, recall, or the distance to the training faces?
 # <details><summary>Answer</summary>
 #
 # Only the distance to the training faces. FD loves copies.
 #
 # </details>
 #
-# **3** (session 02). We know $x_{300}$ and want $x_{500}$ of the same chain, in one jump. With which factor is $x_{300}$ multiplied?
+# **3** (session {{session:forward_process}}). We know $x_{300}$ and want $x_{500}$ of the same chain, in one jump. With which factor is $x_{300}$ multiplied?
 # <details><summary>Answer</summary>
 #
 # With $\sqrt{\bar\alpha_{500}/\bar\alpha_{300}}$. The rest of the variance is new noise. We need this today.
@@ -307,7 +307,7 @@ for name, answer in answers.items():
 # %% [markdown]
 # (By hand = `helpers.metrics.ssim`, which the tests compare with torchmetrics. *In the hole* means: the mean over the pixels of the hole. The windows of pixels near its border also see known pixels, so a thin hole gets points for what was given.)
 #
-# Both scores ask: is it like the *one* truth? Neither asks: could it be a face? For that question we have the Fréchet distance of session 05.
+# Both scores ask: is it like the *one* truth? Neither asks: could it be a face? For that question we have the Fréchet distance of session {{session:ddpm}}.
 #
 # > **Easily mistaken.** "A higher PSNR means a better picture." PSNR says how near the answer is to the one truth. On average over many pictures the best answer is the mean of all possible pictures, and that mean is a blur.
 
@@ -323,7 +323,7 @@ for name, answer in answers.items():
 # To see whether this is *right*, take a world in which we know the answer. Pictures have two pixels, left and right. Both are $\mathcal N(0,1)$, and they are nearly alike: their correlation is $\rho = 0.9$. For such a world the best denoiser is known exactly: no training, no
 # error of a network.
 #
-# For *one* pixel of variance $\sigma^2$ it is Bayes' rule of session 00 (there $\sigma^2$ was 1, and the answer $a\,x_t$): $\mathbb E[x_0\mid x_t] = \dfrac{\sqrt{\bar\alpha}\,\sigma^2}{\bar\alpha\,\sigma^2+(1-\bar\alpha)}\,x_t$. Below the line stands the variance of $x_t$.
+# For *one* pixel of variance $\sigma^2$ it is Bayes' rule of session {{session:start_here}} (there $\sigma^2$ was 1, and the answer $a\,x_t$): $\mathbb E[x_0\mid x_t] = \dfrac{\sqrt{\bar\alpha}\,\sigma^2}{\bar\alpha\,\sigma^2+(1-\bar\alpha)}\,x_t$. Below the line stands the variance of $x_t$.
 #
 # For two pixels $\sigma^2$ becomes a 2×2 matrix $\Sigma$: on its diagonal the variances, 1 and 1, beside it the covariance $\rho$ (`Sigma` in the cell). 1 becomes the identity matrix $I$, and "divided by" becomes "times the inverse":
 #
@@ -354,7 +354,7 @@ print(f"counted: right is {near[:, 1].mean():.2f} ± {near[:, 1].std():.2f}",
 # %% [markdown]
 # The left pixel is known: 1. The right pixel is the hole. The right answer is $\mathcal N(\rho\cdot 1,\ 1-\rho^2)$, mean 0.9 and standard deviation 0.44.
 #
-# In the code, `walk` is a list of pairs $(t, s)$, and `step` one line of Algorithm 2: from the guess of $x_0$ and $\varepsilon$ at $t$ to $x_s$, with new noise (session 10 writes it).
+# In the code, `walk` is a list of pairs $(t, s)$, and `step` one line of Algorithm 2: from the guess of $x_0$ and $\varepsilon$ at $t$ to $x_s$, with new noise (session {{session:ddim}} writes it).
 #
 # **Predict.** We put the left pixel back after every step. Will the right pixel come out with mean 0.9, with less, or with more?
 
@@ -493,7 +493,7 @@ assert abs(jumped[:, 1].mean() - rho) < 0.1 < abs(fine[:, 1].mean() - rho)
 # %% [markdown]
 # The curve: the right answer. Nearly the same number of calls; spent on finer steps they are wasted, spent on jumps they bring the mean from about 0.6 to 0.85. (Not quite 0.9: that needs finer steps, shorter jumps and more rounds together.)
 #
-# Now faces, with the face model of session 05. It was never told of holes.
+# Now faces, with the face model of session {{session:ddpm}}. It was never told of holes.
 
 # %%
 from helpers.checkpoints import load_card, load_denoiser
@@ -622,26 +622,28 @@ print("by hand = helpers.diffusion.diffusion_loss with hole=")
 
 # %%
 from helpers.samplers import sample
+from helpers.targets import eps_from_x0
 from helpers.tasks import restore
 
 
-def restored(predict, y, hole):
+def restored(predict, schedule, y, hole):
     def inner(x_t, t):
-        x_t = torch.where(hole, x_t, y)                      # known pixels are clean
-        x0, eps = predict(x_t, t, image=y)                   # the network sees both
-        return torch.where(hole, x0, y), eps
+        clean = torch.where(hole, x_t, y)                    # known pixels are clean
+        x0, _ = predict(clean, t, image=y)                   # the network sees both
+        x0 = torch.where(hole, x0, y)
+        return x0, eps_from_x0(schedule, x_t, x0, t)         # the ε that belongs to it
     return inner
 
 
 any_model = Denoiser(lazy, schedule, "v")
 x = torch.randn(faces.shape, generator=g)
-mine = restored(any_model, y, holes)(x, torch.tensor(300))
-helper = restore(any_model, y, holes)(x, torch.tensor(300))
+mine = restored(any_model, schedule, y, holes)(x, torch.tensor(300))
+helper = restore(any_model, schedule, y, holes)(x, torch.tensor(300))
 assert all(torch.equal(a, b) for a, b in zip(mine, helper))
 print("by hand = helpers.tasks.restore")
 
 # %% [markdown]
-# **Live.** Digits again, 8×8, with holes of all four kinds: `damage("inpaint", x)` draws a hole for each picture and gives $y$ and the hole. The network is the U-Net of session 05 with one more channel to look at.
+# **Live.** Digits again, 8×8, with holes of all four kinds: `damage("inpaint", x)` draws a hole for each picture and gives $y$ and the hole. The network is the U-Net of session {{session:ddpm}} with one more channel to look at.
 
 # %%
 import tempfile
@@ -656,7 +658,7 @@ from helpers.unet import UNet
 
 digits, labels = load_digits(8)                              # (1797, 1, 8, 8)
 train_digits, held_out = digits[:1500], digits[1500:]
-STEPS = min(1800, 2 * course.budget("train_steps"))          # in two parts
+STEPS = course.pick(smoke=6, cpu=600, gpu=1800)          # in two parts
 folder = tempfile.TemporaryDirectory()
 losses, nets, took = {}, {}, {}
 
@@ -697,7 +699,7 @@ print(f"{STEPS} steps in {sum(took.values()):.0f} s; mean loss of the first 50",
 def fill_digits(network, x0, hole, seed=0, steps=20):
     g = seeded(seed)
     y = cut(x0, hole, g)
-    predict = restore(Denoiser(network, schedule, "v"), y, hole)
+    predict = restore(Denoiser(network, schedule, "v"), schedule, y, hole)
     x = torch.randn(x0.shape, generator=g)
     walk = pairs(timesteps(1000, steps))
     end = last(sample(predict, schedule, x, walk, eta=1, generator=g))
@@ -753,7 +755,7 @@ if not smoke:
 # ## 5 · Faces  <small>9 min</small>
 #
 # The same, larger: `palette-faces` is the U-Net of our face model with three more channels to look at. It began with the weights of the face model (those that see $y$ began at zero), and was trained for **five tasks at once**: holes, a missing border, grey pictures, small pictures and JPEG
-# damage. Where a task changes the whole picture, everything is "hole" and all pixels count. Today we use the first task, session 08 the others.
+# damage. Where a task changes the whole picture, everything is "hole" and all pixels count. Today we use the first task, session {{session:restoration}} the others.
 
 # %%
 palette, card = load_denoiser("palette-faces", device), load_card("palette-faces")
@@ -771,13 +773,13 @@ def fill(picture, hole, seed=0, model=palette):
     y = cut(picture.to(device), hole, g)
     x = torch.randn(y.shape, generator=g, device=device)
     walk = pairs(timesteps(1000, CALLS))
-    told = restore(model, y, hole)
-    end = last(sample(told, model.schedule, x, walk, eta=1, generator=g))
+    filler = restore(model, model.schedule, y, hole)
+    end = last(sample(filler, model.schedule, x, walk, eta=1, generator=g))
     return end.x.clamp(-1, 1).cpu()
 
 
 # %% [markdown]
-# (25 of the 1,000 steps: the sampler may skip; session 10 explains why that works.) Sixteen holes, with the clock running:
+# (25 of the 1,000 steps: the sampler may skip; session {{session:ddim}} explains why that works.) Sixteen holes, with the clock running:
 
 # %%
 sixteen = test[8:24]
@@ -797,8 +799,8 @@ def show_growth(face, frames=8):
     y = cut(faces[face:face + 1].to(device), hole, g)
     x = torch.randn(y.shape, generator=g, device=device)
     walk = pairs(timesteps(1000, CALLS))
-    told = restore(palette, y, hole)
-    states = list(sample(told, palette.schedule, x, walk, eta=1, generator=g))
+    filler = restore(palette, palette.schedule, y, hole)
+    states = list(sample(filler, palette.schedule, x, walk, eta=1, generator=g))
     at = torch.linspace(0, len(states) - 1, frames).long().tolist()
     noisy = [torch.where(hole, states[i].x, y) for i in at]
     guess = [states[i].x0 for i in at]
@@ -979,17 +981,17 @@ show_images(fill(faces[:4], everything.expand(4, 1, 64, 64)), side=1.1,
 # *Diffusion Models Beat GANs* (Dhariwal and Nichol 2021) won with a better U-Net. Three of its changes, for which our `UNet` has a switch each:
 #
 # - **attention at several resolutions**, not only the smallest (theirs: 32×32, 16×16 and 8×8);
-# - **several heads** (section 1 of session 05);
+# - **several heads** (section 1 of session {{session:ddpm}});
 # - the step is told by **scale and shift** after the norm (*AdaGN*), $h\leftarrow\text{norm}(h)(1+\text{scale})+\text{shift}$, not added.
 #
-# What does each bring? Small Palette models on holes in faces of 32×32, folded 4×4 (levels of 8×8 and 4×4): the full network, and three that lack one part each, in equal steps, two seeds. `python -m benchmarks.palette_parts` makes the table. The loss is that of the hole on held-out faces (same holes, $t$, $\varepsilon$).
+# What does each bring? Small Palette models on holes in faces of 32×32, folded 4×4 (levels of 8×8 and 4×4): the full network, and three that lack one part each, in equal steps, two seeds. `python -m experiments.palette_parts` makes the table. The loss is that of the hole on held-out faces (same holes, $t$, $\varepsilon$).
 
 # %%
 import json
 
 
 def stored(name):
-    return json.loads((course.ROOT / "benchmarks" / f"{name}.json").read_text())
+    return json.loads((course.ROOT / "experiments" / f"{name}.json").read_text())
 
 
 parts = stored("palette_parts")
@@ -1010,7 +1012,7 @@ for key, run in parts["runs"].items():
 # %% [markdown]
 # ## 8 · All methods, measured  <small>7 min</small>
 #
-# 100 held-out faces, 25 with each kind of hole, the same holes for all methods. PSNR (computed once, from the mean squared error of all pictures; section 9 prints the mean of the single PSNRs, which is higher, so do not compare the two) and SSIM are taken inside the hole; FD is taken on whole pictures, against other held-out faces; so is the kernel distance (Bińkowski et al. 2018), which compares the same features pair by pair: it is 0 on average for two sets of one kind, also where $n$ is small. The row *untouched* says what real faces get. *Mean of 8 fills* is the blur of our own model. The faces with brush holes avoid the four combinations that training never shows; the other 75 each show at least one of them: so compare methods, not kinds of holes. (`python -m benchmarks.inpainting` makes the table; the seeds stand there.)
+# 100 held-out faces, 25 with each kind of hole, the same holes for all methods. PSNR (computed once, from the mean squared error of all pictures; section 9 prints the mean of the single PSNRs, which is higher, so do not compare the two) and SSIM are taken inside the hole; FD is taken on whole pictures, against other held-out faces; so is the kernel distance (Bińkowski et al. 2018), which compares the same features pair by pair: it is 0 on average for two sets of one kind, also where $n$ is small. The row *untouched* says what real faces get. *Mean of 8 fills* is the blur of our own model. The faces with brush holes avoid the four combinations that training never shows; the other 75 each show at least one of them: so compare methods, not kinds of holes. (`python -m experiments.inpainting` makes the table; the seeds stand there.)
 #
 # **Predict, before you run the cell.** Which method wins PSNR? Which FD? Write both down.
 
@@ -1094,7 +1096,7 @@ assert one["processor_seconds"] < rows["RePaint"]["processor_seconds"] / 5
 import os
 
 here = os.environ.get("CELEBA") or course.profile() == "gpu"
-name, model, n = "embedded", palette, course.budget("samples")
+name, model, n = "embedded", palette, course.pick(smoke=4, cpu=16, gpu=64)
 try:
     if not here:
         raise FileNotFoundError("No photographs here: $CELEBA names no folder")
@@ -1169,11 +1171,11 @@ if seen := about.get("measured"):
 #
 # </details>
 #
-# **Try next.** Fill a hole twice: first the left half of it, then the right. Give Palette a hole of a shape that it never saw in training (a checkerboard). Give RePaint fewer and fewer calls until you see the seam. Let RePaint ask the face model for glasses in every hole (session 00 asked like this).
+# **Try next.** Fill a hole twice: first the left half of it, then the right. Give Palette a hole of a shape that it never saw in training (a checkerboard). Give RePaint fewer and fewer calls until you see the seam. Let RePaint ask the face model for glasses in every hole (session {{session:start_here}} asked like this).
 #
-# **Next session:** 08, restoration: the same checkpoint colours, enlarges and continues pictures.
+# **Next session:** {{session:restoration}}, restoration: the same checkpoint colours, enlarges and continues pictures.
 #
-# **Homework:** [homework/07_inpainting.ipynb](homework/07_inpainting.ipynb): the condition picture, the loss of the hole, RePaint's way up, PSNR, and the blur as a posterior mean.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): the condition picture, the loss of the hole, RePaint's way up, PSNR, and the blur as a posterior mean.
 #
 # **To read.** C. Saharia et al., *Palette: Image-to-Image Diffusion Models*, 2021 (arXiv 2111.05826), sections 3 and 5.2. A. Lugmayr et al., *RePaint*, 2022 (2201.09865), section 4. P. Dhariwal, A. Nichol, *Diffusion Models Beat GANs on Image Synthesis*, 2021 (2105.05233), section 3. Z. Wang et al., *Image Quality Assessment: From Error Visibility
 # to Structural Similarity*, 2004. Y. Blau, T. Michaeli, *The Perception-Distortion Tradeoff*, 2018 (1711.06077): that nearness and likeness pull apart, proved.

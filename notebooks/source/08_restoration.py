@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # 08 · Restoring pictures
+# # {{number}} · Restoring pictures
 #
 # {{badge}}
 #
@@ -14,7 +14,7 @@
 #
 # **Time:** 90 minutes; the cells run for about four minutes on two CPU cores.
 #
-# **Before:** sessions 05 (the U-Net, FD), 06 (what $v$ is) and 07 (hole, condition picture $y$, posterior mean).
+# **Before:** sessions {{session:ddpm}} (the U-Net, FD), {{session:parameterisations}} (what $v$ is) and {{session:inpainting}} (hole, condition picture $y$, posterior mean).
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -32,28 +32,28 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 4, "gpu": 2})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Recall  <small>4 min</small>
 #
 # Answer aloud, then open.
 #
-# **1** (session 07). The mean of all possible answers has the squared error $V$. What does one honest draw cost? And the mean of eight draws?
+# **1** (session {{session:inpainting}}). The mean of all possible answers has the squared error $V$. What does one honest draw cost? And the mean of eight draws?
 # <details><summary>Answer</summary>
 #
 # $2V$, and $(1+\frac18)V$: 0.56 of what one draw costs.
 #
 # </details>
 #
-# **2** (session 06). At the last step $T$ nearly no signal is left: $\sqrt{\bar\alpha_T}\approx 0$. What does $v = \sqrt{\bar\alpha_T}\,\varepsilon-\sqrt{1-\bar\alpha_T}\,x_0$ become there?
+# **2** (session {{session:parameterisations}}). At the last step $T$ nearly no signal is left: $\sqrt{\bar\alpha_T}\approx 0$. What does $v = \sqrt{\bar\alpha_T}\,\varepsilon-\sqrt{1-\bar\alpha_T}\,x_0$ become there?
 # <details><summary>Answer</summary>
 #
 # $v\approx -x_0$. To guess $v$ at step $T$ is to guess the picture itself. We need this in section 4.
 #
 # </details>
 #
-# **3** (session 05). 200 real faces, compared with other real faces, have an FD that is not 0. Why, and what do we call it?
+# **3** (session {{session:ddpm}}). 200 real faces, compared with other real faces, have an FD that is not 0. Why, and what do we call it?
 # <details><summary>Answer</summary>
 #
 # Means and covariances of 200 pictures are only estimates. It is the *floor*: no method can be expected below it.
@@ -69,13 +69,13 @@ course.setup(minutes={"cpu": 4, "gpu": 2})
 #
 # $$q(x_t\mid x_0, y) = q(x_t\mid x_0)$$
 #
-# **The way down.** If we knew $x_0$, the step from $t$ to $s$ would be that of session 03, and $y$ would add nothing. We do not know $x_0$, so we take the mean over all $x_0$ that are possible:
+# **The way down.** If we knew $x_0$, the step from $t$ to $s$ would be that of session {{session:reverse_process}}, and $y$ would add nothing. We do not know $x_0$, so we take the mean over all $x_0$ that are possible:
 #
 # $$q(x_s\mid x_t, y) = \int q(x_s\mid x_t, x_0)\;q(x_0\mid x_t, y)\;dx_0$$
 #
-# So $y$ has **one** place: what we believe of $x_0$. (The network gives only the mean of that belief; for small steps it is enough, session 03.)
+# So $y$ has **one** place: what we believe of $x_0$. (The network gives only the mean of that belief; for small steps it is enough, session {{session:reverse_process}}.)
 #
-# **The training.** Which function $f$ of $x_t$, $t$ and $y$ has the smallest squared error? It is the posterior mean, written $f^*$ (session 07, for each $x_t$ and $y$ by itself):
+# **The training.** Which function $f$ of $x_t$, $t$ and $y$ has the smallest squared error? It is the posterior mean, written $f^*$ (session {{session:inpainting}}, for each $x_t$ and $y$ by itself):
 #
 # $$f^*(x_t, t, y) = \mathbb E[x_0\mid x_t, y]$$
 #
@@ -91,7 +91,8 @@ from helpers.data import load_faces
 from helpers.plots import show_images
 from helpers.tasks import grey
 
-train = load_faces("embedded", "train", limit=course.budget("faces"))
+limit = course.pick(smoke=64, cpu=2000, gpu=12_000)
+train = load_faces("embedded", "train", limit=limit)
 BACKGROUNDS = train.values["background_color"]
 corner = train.images[:, :, 3, 3]                            # a pixel of the background
 column = train.column("background_color")
@@ -249,14 +250,14 @@ assert torch.allclose(guess, best_answer(seen).expand_as(guess), atol=1e-2)
 #
 # | $y$ | encoder $\tau(y)$ | shape of $\tau(y)$ | door | session |
 # |---|---|---|---|---|
-# | the step $t$ | sines and cosines, two layers | (B, E) | 2 · scale and shift after the norm (AdaGN) | 05, 07 |
-# | a class, attributes | a table with a vector for each value | (B, E) | 1 · added to the embedding of $t$ | 05, 09 |
-# | a picture: hole, grey, small, JPEG | none, or enlarging | (B, C, H, W) | 3 · more input channels | 07, **08** |
+# | the step $t$ | sines and cosines, two layers | (B, E) | 2 · scale and shift after the norm (AdaGN) | {{session:ddpm}}, {{session:inpainting}} |
+# | a class, attributes | a table with a vector for each value | (B, E) | 1 · added to the embedding of $t$ | {{session:ddpm}}, {{session:guidance}} |
+# | a picture: hole, grey, small, JPEG | none, or enlarging | (B, C, H, W) | 3 · more input channels | {{session:inpainting}}, **{{session:restoration}}** |
 # | a pose | the body's points, drawn as a picture | (B, C, H, W) | 3 · more input channels | |
-# | a text | a language model, a vector for each word | (B, L, E) | 4 · cross-attention | 11, 12 |
+# | a text | a language model, a vector for each word | (B, L, E) | 4 · cross-attention | {{session:latent_diffusion}}, {{session:text_to_image}} |
 # | a sound | its spectrogram, cut into pieces, a vector for each | (B, L, E) | 4 · cross-attention | |
-# | the frames before | none | (B, F, C, H, W) | more frames, kept clean | 17 |
-# | a picture in a transformer | cut into patches, a vector for each | (B, L, E) | more places to attend to | 16 |
+# | the frames before | none | (B, F, C, H, W) | more frames, kept clean | {{session:video}} |
+# | a picture in a transformer | cut into patches, a vector for each | (B, L, E) | more places to attend to | {{session:transformers}} |
 #
 # (B pictures in a batch, C channels, H and W the sides; E numbers in a vector; L vectors, one for each word, piece or patch; F frames. A *spectrogram* is a picture of a sound: time to the right, pitch upwards.)
 #
@@ -287,7 +288,7 @@ attended = h + told.transpose(1, 2).view(B, C, H, H)
 assert scaled.shape == joined.shape == attended.shape == h.shape
 
 # %% [markdown]
-# **Predict.** Our face model has about 3.7 million weights. How many does the door for a picture cost? (Its first convolution has 48 filters of 3×3, and 2×2 pixels are folded into channels: session 05.)
+# **Predict.** Our face model has about 3.7 million weights. How many does the door for a picture cost? (Its first convolution has 48 filters of 3×3, and 2×2 pixels are folded into channels: session {{session:ddpm}}.)
 
 # %%
 from helpers.unet import UNet, count_parameters
@@ -310,7 +311,7 @@ assert picture_door == 3 * 2**2 * 9 * 48          # 12 channels, 3×3, 48 filter
 # %% [markdown]
 # ## 3 · Four kinds of damage, one model  <small>12 min</small>
 #
-# `palette-faces` of session 07 was trained for all of them at once. It is not told which task it has: it sees it in $y$.
+# `palette-faces` of session {{session:inpainting}} was trained for all of them at once. It is not told which task it has: it sees it in $y$.
 #
 # | task | $y$ | unknown |
 # |---|---|---|
@@ -352,7 +353,7 @@ grid(torch.cat([faces, *rows]), 4, 0.9, left=["face", *TASKS])
 # %% [markdown]
 # Before a network: what would you do with the small picture? Enlarging it smoothly is all one can do without knowing what a face is. *Bicubic* lays a curved surface through the 16×16 points. It is what stands in $y$.
 #
-# Now the model. `restore` is that of session 07: it shows $y$ to the network, and puts known pixels back.
+# Now the model. `restore` is that of session {{session:inpainting}}: it shows $y$ to the network, and puts known pixels back.
 #
 # **Predict.** In which of the four tasks will the model's answers be farthest from the truth: grey, small, cut off, or JPEG?
 
@@ -375,8 +376,8 @@ def restored(y, hole, seed=0, model=palette):
     g, y, hole = seeded(seed, device), y.to(device), hole.to(device)
     x = torch.randn(y.shape, generator=g, device=device)
     walk = pairs(timesteps(1000, CALLS))
-    told = restore(model, y, hole)
-    end = last(sample(told, model.schedule, x, walk, eta=1, generator=g))
+    mender = restore(model, model.schedule, y, hole)
+    end = last(sample(mender, model.schedule, x, walk, eta=1, generator=g))
     return end.x.clamp(-1, 1).cpu()
 
 
@@ -412,8 +413,8 @@ def show_growth(task, face):
     y, hole = (part[task][face:face + 1].to(device) for part in (known, holes))
     x = torch.randn(y.shape, generator=g, device=device)
     walk = pairs(timesteps(1000, CALLS))
-    told = restore(palette, y, hole)
-    states = list(sample(told, palette.schedule, x, walk, eta=1, generator=g))
+    mender = restore(palette, palette.schedule, y, hole)
+    states = list(sample(mender, palette.schedule, x, walk, eta=1, generator=g))
     at = torch.linspace(0, len(states) - 1, 7).long().tolist()
     grid(torch.cat([states[i].x0 for i in at]).cpu(), 7, 0.9,
          above=[f"t = {walk[i][0]}" for i in at])
@@ -461,7 +462,7 @@ from helpers.diffusion import Denoiser, diffusion_loss
 from helpers.train import fit
 
 digits = load_digits(8)[0]                                   # (1797, 1, 8, 8)
-STEPS = min(600, 2 * course.budget("train_steps"))
+STEPS = course.pick(smoke=6, cpu=600, gpu=600)
 folder = tempfile.TemporaryDirectory()
 
 
@@ -559,7 +560,8 @@ for name in ("palette-faces", "regress-faces"):
 def at_first(model, y, hole, noise):
     """The guess of x_0 at step T: one call."""
     y, hole = y.to(device), hole.to(device)
-    return restore(model, y, hole)(noise.to(device), 1000)[0].clamp(-1, 1).cpu()
+    mender = restore(model, model.schedule, y, hole)
+    return mender(noise.to(device), 1000)[0].clamp(-1, 1).cpu()
 
 
 # %%
@@ -587,7 +589,7 @@ for task, rows in compared.items():
 # %% [markdown]
 # Read the rows from above, and look at what $y$ leaves open: shirt, background, hair, mouth. There the regression has fog, and grey or mixed colours (hair that could be red or blue becomes a dull red); where $y$ decides, it is as sharp as the truth. Palette's first guess at $T$ and the mean of its eight answers should be the same fog. They are fog, but not quite the same: a few dB worse, and here and there already decided. (In theory both come as near as the regression, or nearly; this is a small network that has many other things to do.) And one answer is a face.
 #
-# PSNR likes the regression best; you know from session 07 why. (With four faces a lucky answer can beat the mean of eight. Section 5 has 200.)
+# PSNR likes the regression best; you know from session {{session:inpainting}} why. (With four faces a lucky answer can beat the mean of eight. Section 5 has 200.)
 #
 # **Exactly?** For the backgrounds we computed the posterior mean by hand in section 1. What does the regression paint when the truth is pink, green, blue or gray? If it has found the posterior mean, it paints them nearly alike (spread near 0), in the colour of section 1. (Not quite alike: the four greys differ by up to 0.013, and a sharp eye can use that.) Palette should paint them as different as they are. (Section 6 counts which colours it takes; a good spread alone could also come from wrong ones.)
 
@@ -623,7 +625,7 @@ grid(torch.cat([some.images[:4], by_regression[:4], by_palette[:4]]), 4, 0.9,
 # %% [markdown]
 # ## 5 · Measured  <small>7 min</small>
 #
-# Held-out faces, chosen evenly from the 1,000 (three in ten have combinations of parts that no training face has), the same damage for all methods. PSNR and SSIM where pixels are unknown; FD on whole pictures, against the other held-out faces; *no network* is $y$ itself (for uncrop: the mean colour of what is known). `python -m benchmarks.restoration` makes the table.
+# Held-out faces, chosen evenly from the 1,000 (three in ten have combinations of parts that no training face has), the same damage for all methods. PSNR and SSIM where pixels are unknown; FD on whole pictures, against the other held-out faces; *no network* is $y$ itself (for uncrop: the mean colour of what is known). `python -m experiments.restoration` makes the table.
 #
 # **Predict, before you run the cell.** Which row wins PSNR in each task? Which FD? Is there a task in which the regression is good enough?
 
@@ -632,7 +634,7 @@ import json
 
 
 def stored(name):
-    return json.loads((course.ROOT / "benchmarks" / f"{name}.json").read_text())
+    return json.loads((course.ROOT / "experiments" / f"{name}.json").read_text())
 
 
 measured = stored("restoration")
@@ -864,7 +866,7 @@ grid(torch.cat([x, restored(y, hole)]), 2, 1.0, ["original", "all hole"])
 #
 # ($x_{16}$ is the face at 16×16, $x_{64}$ at 64×64; here the small numbers are sides, not steps.) This is a **cascade** (Ho et al. 2022). It was how the first large pictures were made, in the paper 32 → 64 → 256: a first network decides *what* is in the picture, cheaply, and the next ones care for detail.
 #
-# Ours has two stages, 16 → 64. The second sees the small face as channels: section 2, door 3. The first has a noise table of its own, because a small picture drowns in less noise (session 02: two doublings of the side are a shift of $4\ln 2$).
+# Ours has two stages, 16 → 64. The second sees the small face as channels: section 2, door 3. The first has a noise table of its own, because a small picture drowns in less noise (session {{session:forward_process}}: two doublings of the side are a shift of $4\ln 2$).
 
 # %%
 first_stage = load_denoiser("cascade-16", device)
@@ -899,7 +901,7 @@ grid(small_faces, 4, 0.95)
 #
 # **The cure** of the paper is simple (*conditioning augmentation*, section 3 there): add noise to the small face, in training and in drawing. Noise hides small smears. The network is told how much, and learns how far it may trust what it sees.
 #
-# Why does it help? Suppose the first stage's face is off by $\delta$ (delta), a picture of errors. With noise of step $s$ on both, the real face gives $\mathcal N(\sqrt{\bar\alpha_s}\,x,\ (1-\bar\alpha_s)I)$, ours $\mathcal N(\sqrt{\bar\alpha_s}\,(x+\delta),\ (1-\bar\alpha_s)I)$. Two Gaussians of one width; their KL divergence (session 00) is
+# Why does it help? Suppose the first stage's face is off by $\delta$ (delta), a picture of errors. With noise of step $s$ on both, the real face gives $\mathcal N(\sqrt{\bar\alpha_s}\,x,\ (1-\bar\alpha_s)I)$, ours $\mathcal N(\sqrt{\bar\alpha_s}\,(x+\delta),\ (1-\bar\alpha_s)I)$. Two Gaussians of one width; their KL divergence (session {{session:start_here}}) is
 #
 # $$\mathrm{KL} = \frac{\bar\alpha_s\,\|\delta\|^2}{2\,(1-\bar\alpha_s)} = \tfrac12\,\mathrm{SNR}_s\,\|\delta\|^2,\qquad \mathrm{SNR}_s = \frac{\bar\alpha_s}{1-\bar\alpha_s}$$
 #
@@ -1069,7 +1071,7 @@ print(f"(best level on these faces: {chosen['model']}, s = {chosen['level']};",
       f"one call of stage two costs {price:.1f} times one of stage one)")
 
 # %% [markdown]
-# Be fair when you read it. The cascade is smaller, 2.3 million weights against 3.7, and takes half the time for a face, with 50 + 25 calls against 50. (With 25 calls the one model would take as little; its FD there is not in this table.) The cascade's FD is a little higher, but the intervals overlap: these 1,000 faces do not tell the two apart. The minutes of training say little: the machine did other things as well, and each stage had one processor core, the one model two. And 64×64 is a size that one model can still draw. In the paper, on ImageNet, cascades reached FID 1.48 at 64×64 and 4.88 at 256×256 (Ho et al. 2022). In the same months one large network at 256×256, steered by a classifier (session 09), had 4.59 (Dhariwal and Nichol 2021). So a cascade was a good way, not the only one.
+# Be fair when you read it. The cascade is smaller, 2.3 million weights against 3.7, and takes half the time for a face, with 50 + 25 calls against 50. (With 25 calls the one model would take as little; its FD there is not in this table.) The cascade's FD is a little higher, but the intervals overlap: these 1,000 faces do not tell the two apart. The minutes of training say little: the machine did other things as well, and each stage had one processor core, the one model two. And 64×64 is a size that one model can still draw. In the paper, on ImageNet, cascades reached FID 1.48 at 64×64 and 4.88 at 256×256 (Ho et al. 2022). In the same months one large network at 256×256, steered by a classifier (session {{session:guidance}}), had 4.59 (Dhariwal and Nichol 2021). So a cascade was a good way, not the only one.
 #
 # **What is clumsy** is something else:
 #
@@ -1078,7 +1080,7 @@ print(f"(best level on these faces: {chosen['model']}, s = {chosen['level']};",
 # - what the first stage got wrong, the second mends only in part;
 # - the last stage still works on *all* the pixels, in every call. Ours is cheap because it is small and gets half the calls; at 256×256 it would be most of the bill.
 #
-# The next idea keeps what is good: **draw something small**. But let it be a small picture that was *made to be enlarged well*, by a network that needs one call. That is a latent space, and it waits in session 11.
+# The next idea keeps what is good: **draw something small**. But let it be a small picture that was *made to be enlarged well*, by a network that needs one call. That is a latent space, and it waits in session {{session:latent_diffusion}}.
 
 # %% [markdown]
 # ## 9 · Summary and exit  <small>2 min</small>
@@ -1099,8 +1101,8 @@ print(f"(best level on these faces: {chosen['model']}, s = {chosen['level']};",
 #
 # **Try next.** Restore a face twice: colourise what was super-resolved. Give Palette a grey *and* small face, a task that it never saw. Make a third stage out of the second: cut a 64×64 face into sixteen pieces of 16×16, and enlarge each. What does the model see in a piece of cheek?
 #
-# **Next session:** 09, guidance: how to ask for something more loudly.
+# **Next session:** {{session:guidance}}, guidance: how to ask for something more loudly.
 #
-# **Homework:** [homework/08_restoration.ipynb](homework/08_restoration.ipynb): the conditional loss, the first guess, answers that agree with $y$, the condition of a cascade, and counting diversity.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): the conditional loss, the first guess, answers that agree with $y$, the condition of a cascade, and counting diversity.
 #
 # **To read.** C. Saharia et al., *Palette: Image-to-Image Diffusion Models*, 2021 (arXiv 2111.05826), sections 3 and 5. C. Saharia et al., *Image Super-Resolution via Iterative Refinement*, 2021 (2104.07636). J. Ho et al., *Cascaded Diffusion Models for High Fidelity Image Generation*, 2022 (2106.15282), section 3. Y. Blau, T. Michaeli, *The Perception-Distortion Tradeoff*, 2018 (1711.06077).

@@ -4,11 +4,11 @@
 # ---
 
 # %% [markdown]
-# # 10 · DDIM: fewer steps, the same network
+# # {{number}} · DDIM: fewer steps, the same network
 #
 # {{badge}}
 #
-# Our face model was trained with $T=1000$ steps. With Algorithm 2 of session 05 it needs a thousand calls of the network for one face. Today **the same weights**, not trained by one step more, draw a face in ten to fifty calls.
+# Our face model was trained with $T=1000$ steps. With Algorithm 2 of session {{session:ddpm}} it needs a thousand calls of the network for one face. Today **the same weights**, not trained by one step more, draw a face in ten to fifty calls.
 #
 # It is done with half a page of algebra, and it gives more than speed: one noise becomes one face, faces can be mixed, and a face can be turned back into its noise.
 #
@@ -16,7 +16,7 @@
 #
 # **Time:** 90 minutes; the cells run for about four minutes on two CPU cores.
 #
-# **Before:** sessions 02 to 06, most of all 03 (the step back), 05 (Algorithms 1 and 2, FD) and 06 (the noise and the picture are one answer).
+# **Before:** sessions {{session:forward_process}} to {{session:parameterisations}}, most of all {{session:reverse_process}} (the step back), {{session:ddpm}} (Algorithms 1 and 2, FD) and {{session:parameterisations}} (the noise and the picture are one answer).
 #
 # | section | minutes | may be skipped |
 # |---|---|---|
@@ -34,35 +34,35 @@
 # %% tags=["setup"]
 from helpers import course
 
-course.setup(minutes={"cpu": 4, "gpu": 2})
+course.setup(minutes={{minutes}})
 
 # %% [markdown]
 # ## Recall  <small>4 min</small>
 #
 # Answer aloud, then open.
 #
-# **1** (session 08). A conditional model sees $x_T$, which is only noise. What is its first guess of $x_0$?
+# **1** (session {{session:restoration}}). A conditional model sees $x_T$, which is only noise. What is its first guess of $x_0$?
 # <details><summary>Answer</summary>
 #
 # The mean of all pictures that fit to what is known. Without a condition: the mean of all faces.
 #
 # </details>
 #
-# **2** (session 06). The network answers with $v$. Why may we speak of "its $\varepsilon$" and "its $x_0$" all the same?
+# **2** (session {{session:parameterisations}}). The network answers with $v$. Why may we speak of "its $\varepsilon$" and "its $x_0$" all the same?
 # <details><summary>Answer</summary>
 #
 # $x_t$ and any one of $x_0$, $\varepsilon$, $v$ determine the others. They are rulers for the same point.
 #
 # </details>
 #
-# **3** (session 05). In Algorithm 2, what is drawn at random?
+# **3** (session {{session:ddpm}}). In Algorithm 2, what is drawn at random?
 # <details><summary>Answer</summary>
 #
 # The start $x_T$, and fresh noise $z$ in every step but the last.
 #
 # </details>
 #
-# As in session 06 we write $a_t=\sqrt{\bar\alpha_t}$ for the **signal** and $b_t=\sqrt{1-\bar\alpha_t}$ for the **noise**, so $x_t = a_t\,x_0 + b_t\,\varepsilon$. (The DDIM paper writes $\alpha_t$ for what everybody else calls $\bar\alpha_t$. Mind it when you read.) A step goes from $t$ to an earlier $s<t$, which need not be $t-1$.
+# As in session {{session:parameterisations}} we write $a_t=\sqrt{\bar\alpha_t}$ for the **signal** and $b_t=\sqrt{1-\bar\alpha_t}$ for the **noise**, so $x_t = a_t\,x_0 + b_t\,\varepsilon$. (The DDIM paper writes $\alpha_t$ for what everybody else calls $\bar\alpha_t$. Mind it when you read.) A step goes from $t$ to an earlier $s<t$, which need not be $t-1$.
 
 # %% [markdown]
 # ## 1 · Why so many steps?  <small>10 min</small>
@@ -172,13 +172,13 @@ assert abs(middle[0] - 0.38) < 0.03 and middle[1] < 0.1
 #
 # </details>
 #
-# This is the reason for $T=1000$ in DDPM: only small steps back are Gaussian (session 03). To make the steps larger one would have to draw from something else than a Gaussian.
+# This is the reason for $T=1000$ in DDPM: only small steps back are Gaussian (session {{session:reverse_process}}). To make the steps larger one would have to draw from something else than a Gaussian.
 #
 # **DDIM's way out.** Do not ask "how do I *undo* the forward process?". Ask: **what has the network been trained on?** Look at the loss once more:
 #
 # $$L_\text{simple} = \mathbb E_{t,\,x_0,\,\varepsilon}\ \big\|\varepsilon-\varepsilon_\theta(a_t x_0 + b_t\varepsilon,\ t)\big\|^2$$
 #
-# There is no $x_{t-1}$ in it. No chain, no neighbours. The network has only ever seen $x_t$ made from $x_0$ in *one jump*: the **marginals** $q(x_t\mid x_0)$. So it fits to *every* process that has these marginals, and perhaps some of them can be walked in fewer steps. (Ours was trained on $v$, which is the same error with another weight: session 06.)
+# There is no $x_{t-1}$ in it. No chain, no neighbours. The network has only ever seen $x_t$ made from $x_0$ in *one jump*: the **marginals** $q(x_t\mid x_0)$. So it fits to *every* process that has these marginals, and perhaps some of them can be walked in fewer steps. (Ours was trained on $v$, which is the same error with another weight: session {{session:parameterisations}}.)
 
 # %% [markdown]
 # ## 2 · A family with the same marginals  <small>17 min</small>
@@ -232,7 +232,7 @@ for part in (0.0, 0.5, 1.0):
 #
 # **One picture, many paths.** Below is one pixel, $x_0=0.8$, at all $t$ from 0 to 1000 (drawn from above, with the step; six paths of 2,000).
 #
-# Call $\eta$ ("eta") the part of the chain's fresh noise that we use: $\eta=1$ is the chain of session 02, which adds fresh noise in each step (but keeps some of the old: this $m$ is smaller than $b_s$); $\eta=0$ has $m=0$, so one and the same $\varepsilon$ is used at every $t$, and $x_t = a_t x_0 + b_t\varepsilon$. (The formula for $m$ in the code is derived below; believe it for now.)
+# Call $\eta$ ("eta") the part of the chain's fresh noise that we use: $\eta=1$ is the chain of session {{session:forward_process}}, which adds fresh noise in each step (but keeps some of the old: this $m$ is smaller than $b_s$); $\eta=0$ has $m=0$, so one and the same $\varepsilon$ is used at every $t$, and $x_t = a_t x_0 + b_t\varepsilon$. (The formula for $m$ in the code is derived below; believe it for now.)
 
 # %%
 def paths(eta, n=2000, every=10):
@@ -292,7 +292,7 @@ plt.show()
 #
 # $$\boxed{\;\sigma(\eta) = \eta\,b_s\sqrt{1-r^2} = \eta\,\sqrt{\frac{1-\bar\alpha_s}{1-\bar\alpha_t}}\,\sqrt{1-\frac{\bar\alpha_t}{\bar\alpha_s}}\;}\tag{DDIM, eq. 16}$$
 #
-# $\eta=1$ is DDPM, with $\tilde\beta$ for neighbouring steps. $\eta=0$ is called **DDIM**: *implicit*, because the face is a function of $x_T$, as in a GAN. Checked, against the posterior of session 03 and the helper:
+# $\eta=1$ is DDPM, with $\tilde\beta$ for neighbouring steps. $\eta=0$ is called **DDIM**: *implicit*, because the face is a function of $x_T$, as in a GAN. Checked, against the posterior of session {{session:reverse_process}} and the helper:
 
 # %%
 from helpers.diffusion import posterior
@@ -317,10 +317,10 @@ for t, s in ((600, 599), (2, 1), (1000, 999)):
     for eta in (0.0, 0.3, 1.0):
         mine = ddim_step(x_t, eps, t, s, sigma(eta, t, s, toy), z, toy)
         assert torch.allclose(mine, step(toy, x0, eps, *steps, eta, z))
-print("eq. 7 with η = 1 = the posterior of session 03; any η = samplers.step")
+print("eq. 7 with η = 1 = the posterior of session {{session:reverse_process}}; any η = samplers.step")
 
 # %% [markdown]
-# **Is the loss really the same?** The bound of session 04 has one term for each step: the KL divergence of two Gaussians, the true step (with the true $x_0$) and ours (with the guessed $\hat x_0$ and its $\hat\varepsilon$). Their variance is the same $m^2$, so it is the squared difference of the means over $2m^2$. Both means are linear in $\varepsilon$, so with some factor $w_t$, which depends on $m$,
+# **Is the loss really the same?** The bound of session {{session:elbo}} has one term for each step: the KL divergence of two Gaussians, the true step (with the true $x_0$) and ours (with the guessed $\hat x_0$ and its $\hat\varepsilon$). Their variance is the same $m^2$, so it is the squared difference of the means over $2m^2$. Both means are linear in $\varepsilon$, so with some factor $w_t$, which depends on $m$,
 #
 # $$\frac{\|\mu-\hat\mu\|^2}{2m^2} = w_t\;\|\varepsilon-\varepsilon_\theta(x_t,t)\|^2$$
 #
@@ -366,7 +366,7 @@ assert valley[1] > 0.3 and valley[500] < 0.05
 #
 # With many quadratic steps rounding gives a number twice (0 and 0 for $S=50$), and a step from 0 to 0 divides by $b_0=0$. Then, going up from 0, a number that is not larger than the one before it becomes one more than that one. (The helper does it; our two lines below do not.)
 #
-# Here is the whole sampler. `t` and `s` are whole numbers from the list, and $a_t=\sqrt{\bar\alpha_t}$ is `table.signal[t]`. The network wants a *tensor* with one `t` for each picture: `torch.full`. The network's guess of $x_0$ is **clipped** to $[-1,1]$, since pictures have no other values (session 05).
+# Here is the whole sampler. `t` and `s` are whole numbers from the list, and $a_t=\sqrt{\bar\alpha_t}$ is `table.signal[t]`. The network wants a *tensor* with one `t` for each picture: `torch.full`. The network's guess of $x_0$ is **clipped** to $[-1,1]$, since pictures have no other values (session {{session:ddpm}}).
 #
 # **Predict.** After the clipping there is one more line. Why is it there?
 
@@ -530,7 +530,7 @@ assert smoke or distance[100].mean() < distance[10].mean() < others.mean()
 #
 # </details>
 #
-# (More steps are not always better: at 1000 half of the first one's hair has turned black. No number of steps mends what the network has not learned: session 05.)
+# (More steps are not always better: at 1000 half of the first one's hair has turned black. No number of steps mends what the network has not learned: session {{session:ddpm}}.)
 #
 # And with $\eta>0$? Below, one noise $x_T$ and four different series of fresh noise, in 20 steps. Move $\eta$: how much of the person is left in $x_T$?
 
@@ -719,7 +719,7 @@ strip([faces] + [back[S] for S in shown] + [codes[shown[-1]] / 3],
 #
 # Now look at the last column, and at the standard deviation: **this is not the noise that we began with.** It should be 1. In the flat parts of our drawings the network sees no noise on the way up, answers $\varepsilon\approx0$, and so none is put in. One sees the outline of the face in its code. It still comes back, because the way down repeats the way up. But it is a code unlike those that the model draws from. (The smaller the steps, the nearer to 1: 0.47, 0.54, 0.64 for 10, 20, 50.)
 #
-# **What is it good for? Editing.** Go up with the face's own attributes, change one, and come down. And one need not go up all the way. Our model takes attributes (session 00); the faces know theirs.
+# **What is it good for? Editing.** Go up with the face's own attributes, change one, and come down. And one need not go up all the way. Our model takes attributes (session {{session:start_here}}); the faces know theirs.
 #
 # **Predict.** We ask for glasses, and in another row for a yellow background. We turn round at $t=400$, 600, 800 or 1000. From which height on does each wish come true?
 
@@ -784,12 +784,12 @@ slide(turn, ask=list(WISHES)[1:], up_to=list(HEIGHTS))
 # %% [markdown]
 # ## 7 · The table  <small>10 min</small>
 #
-# Now in numbers: the counterpart of the paper's table 1, on our faces. For every number of steps $S$ and every $\eta$, many faces from the *same* noises, and their distance FD (session 05) to the training faces. "2M" is a solver of section 8. One command makes it, `python -m benchmarks.ddim`. The whole, with up to 2,000 faces a cell, takes fifteen hours on two cores, so it goes on whenever it is started again; what stands here is how far it has come: 500 faces, and fewer where they are dear.
+# Now in numbers: the counterpart of the paper's table 1, on our faces. For every number of steps $S$ and every $\eta$, many faces from the *same* noises, and their distance FD (session {{session:ddpm}}) to the training faces. "2M" is a solver of section 8. One command makes it, `python -m experiments.ddim`. The whole, with up to 2,000 faces a cell, takes fifteen hours on two cores, so it goes on whenever it is started again; what stands here is how far it has come: 500 faces, and fewer where they are dear.
 
 # %%
 import json
 
-stored = json.loads((course.ROOT / "benchmarks" / "ddim.json").read_text())
+stored = json.loads((course.ROOT / "experiments" / "ddim.json").read_text())
 KINDS = ("0", "0.2", "0.5", "1", "σ̂", "2M")
 NAMES = {"σ̂": r"$\hat\sigma$", "2M": "2M"}                   # in the figure
 cells = {(row["steps"], row["kind"]): row for row in stored["rows"].values()}
@@ -873,22 +873,23 @@ for (S, kind), cell in sorted(cells.items()):
               f"({low:+.2f} … {high:+.2f}), n = {over['n']}  {verdict}")
 
 # %% [markdown]
-# - **The number of steps counts most.** From $S=5$ to $S=20$ the FD falls from 16 … 19 to about 3, in all rows but 2M's; to $S=100$ it falls to 1.8 or 1.9. The floor of 500 faces is 0.82.
+# - **The number of steps counts most.** From $S=5$ to $S=20$ the FD falls from 16 … 19 to about 3, in all rows but 2M's; to $S=100$ it falls to 1.8 or 1.9. The floor of 500 faces is {{table:ddim:floor/500:.2f}}.
 #
-# - **The last two columns** have only 200 and 100 faces, and the FD of few faces is larger (session 05). The third table is fair: a hundred faces everywhere. There $\eta=0$ goes 18.2, 7.8, 4.8, and from $S=50$ on it stays at 4.1 to 4.0. (A hundred *real* faces have 4.2. That $\eta=1$ and $\hat\sigma$ look so much worse in it is the luck of this hundred: with 500 faces the rows are next to each other.)
+# - **The last two columns** have only 200 and 100 faces, and the FD of few faces is larger (session {{session:ddpm}}). The third table is fair: a hundred faces everywhere. There $\eta=0$ goes {{table:ddim:rows/5, 0/first:.1f}}, {{table:ddim:rows/10, 0/first:.1f}}, {{table:ddim:rows/20, 0/first:.1f}}, and from $S=50$ on it stays at 4.1 to 4.0. (A hundred *real* faces have {{table:ddim:floor/100:.1f}}. That $\eta=1$ and $\hat\sigma$ look so much worse in it is the luck of this hundred: with 500 faces the rows are next to each other.)
 #
 # - **$\eta$ counts little.** Only $\hat\sigma$ with 5 and 10 steps is clearly worse than $\eta=0$. (A "surely" whose interval only just clears 0 is not much: of twenty such intervals one is wrong by chance.)
 #
-# - **2M** has after 10 calls (1.45) what DDIM does not have after 50 (1.88). It also walks another list, EDM's; section 8 takes the two apart.
+# - **2M** has after 10 calls ({{table:ddim:rows/10, 2M/fd:.2f}}) what DDIM does not have after 50 ({{table:ddim:rows/50, 0/fd:.2f}}). It also walks another list, EDM's; section 8 takes the two apart.
 #
 # **Beside the paper.** At $S=10$ our $\eta=0$, $\eta=1$ and $\hat\sigma$ stand in the paper's order, but only $\hat\sigma$ is beyond chance. The size is another: on CIFAR-10 $\hat\sigma$ has 27 times the FID of $\eta=0$ there, here 1.3 times the FD. Keep this small size in mind for the next two cells. And at $S=1000$ the paper's $\hat\sigma$, DDPM's own choice, jumps from the last place to the first (3.17, 3.26). Of that our hundred faces cannot tell: they have $\hat\sigma$ above $\eta=0$, with an interval that holds 0.
 
 # %% [markdown]
-# **Re-measure a corner yourself.** The first hundred faces of three cells, from the same noises as in the table; their FD stands in the file. (An FD of 100 faces is larger than one of 500: session 05.) Beside it the *grain*: the standard deviation within the upper left 8×8 pixels, where our drawings have one flat colour.
+# **Re-measure a corner yourself.** The first hundred faces of three cells, from the same noises as in the table; their FD stands in the file. (An FD of 100 faces is larger than one of 500: session {{session:ddpm}}.) Beside it the *grain*: the standard deviation within the upper left 8×8 pixels, where our drawings have one flat colour.
 
 # %%
 from helpers.checkpoints import load_model
-from helpers.metrics import extract, frechet_distance, moments
+from helpers.features import extract
+from helpers.metrics import frechet_distance, moments
 
 judge = load_model("face-features")
 reference = moments(extract(judge, load_faces("embedded", "train").images))
@@ -1104,7 +1105,7 @@ for name, end in tens.items():
 # %% [markdown]
 # **The list counts most.** The same DDIM with EDM's steps comes down from 0.25 to 0.08: the beard and the black hair are there. **Then the order:** 2M brings it to 0.06. Heun, with only five steps for its ten calls, stays behind, and grainy: in the curve, too, it passes DDIM only at some 30 calls. (n = 3 faces show it; 2M's row in the table says it with 500.)
 #
-# These solvers are what runs today when you ask a library for a picture "in 20 steps". To come down to four steps, or one, the *network* must change (sessions 13 and 14).
+# These solvers are what runs today when you ask a library for a picture "in 20 steps". To come down to four steps, or one, the *network* must change (sessions {{session:distillation}} and {{session:consistency}}).
 
 # %% [markdown]
 # ## 9 · Summary and exit  <small>3 min</small>
@@ -1126,8 +1127,8 @@ for name, end in tens.items():
 #
 # **Try next.** Give `ddim` a list of your own with ten steps, for example more of them near $t=1000$: which part of the way needs them? Mix three noises. Invert a face, and mix its code with a noise: why does it not work as well as with two noises? Invert with `heun`, which goes upwards, too.
 #
-# **Next:** session 11 makes each *call* cheaper: diffusion in a latent space.
+# **Next:** session {{session:latent_diffusion}} makes each *call* cheaper: diffusion in a latent space.
 #
-# **Homework:** [homework/10_ddim.ipynb](homework/10_ddim.ipynb): the step, the list, the whole sampler, slerp, and inversion.
+# **Homework:** [homework/{{notebook}}](homework/{{notebook}}): the step, the list, the whole sampler, slerp, and inversion.
 #
 # **To read.** J. Song, C. Meng, S. Ermon, *Denoising Diffusion Implicit Models*, 2020 (arXiv 2010.02502), sections 3 to 5, appendix D. Y. Song et al., *Score-Based Generative Modeling through Stochastic Differential Equations*, 2021 (2011.13456), section 4.3. T. Karras et al., *Elucidating the Design Space of Diffusion-Based Generative Models*, 2022 (2206.00364). C. Lu et al., *DPM-Solver++*, 2022 (2211.01095). K. Shoemake, *Animating Rotation with Quaternion Curves*, 1985.

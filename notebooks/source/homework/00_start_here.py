@@ -4,20 +4,20 @@
 # ---
 
 # %% [markdown]
-# # Homework 00 · Start here
+# # Homework {{number}} · Start here
 #
 # {{badge}}
 #
-# The five formulas of lecture 00, written by you. They are all that the derivations of sessions 02
-# to 04 need.
+# The five formulas of lecture {{session:start_here}}, written by you. They are all that the derivations of sessions {{session:forward_process}}
+# to {{session:elbo}} need.
 #
 # **Time:** about 60 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 00, sections 6 to 10.
+# **Before:** lecture {{session:start_here}}, sections 6 to 10.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s00 as check
+from helpers.checks import start_here as check
 
 course.setup()
 
@@ -526,7 +526,7 @@ if check.jensen_gap.passed:
 # <details><summary>Answer to the prediction</summary>
 #
 # About 16. For large $k$ the gap is near $\mathrm{Var}[X]/(2k\,\mathbb E[X]^2)$, here
-# $0.86/k$: each doubling halves it. Session 04 builds a bound on a likelihood from Jensen's inequality; there $k = 1$, and the gap gets small in another way: by a better model.
+# $0.86/k$: each doubling halves it. Session {{session:elbo}} builds a bound on a likelihood from Jensen's inequality; there $k = 1$, and the gap gets small in another way: by a better model.
 #
 # </details>
 

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 01 · Why diffusion?
+# # Homework {{number}} · Why diffusion?
 #
 # {{badge}}
 #
@@ -12,11 +12,11 @@
 #
 # **Time:** about 75 minutes. Nothing here needs a graphics card, and nothing is trained.
 #
-# **Before:** lecture 01.
+# **Before:** lecture {{session:why_diffusion}}.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s01 as check
+from helpers.checks import why_diffusion as check
 
 course.setup()
 
@@ -259,7 +259,7 @@ if check.duel.passed:
 #
 # - the code is $z = m + s\,\varepsilon$; the encoder gave $m$ (`mean`) and $\log s$ (`log_s`), and `eps` is handed to you;
 # - $p(x\mid z) = \mathcal N(f(z), \sigma^2 I)$: the decoder $f$ turns codes $(B, L)$ into places $(B, D)$; $\sigma$ is one number;
-# - the KL to $\mathcal N(0, I)$ is the one of session 00, summed over the $L$ numbers of the code.
+# - the KL to $\mathcal N(0, I)$ is the one of session {{session:start_here}}, summed over the $L$ numbers of the code.
 #
 # *Lecture: section 3.*
 
@@ -690,7 +690,7 @@ def cover(x, centres, reach):
 # %%
 import json
 
-stored = json.loads((course.ROOT / "benchmarks/rivals.json").read_text())
+stored = json.loads((course.ROOT / "experiments/rivals.json").read_text())
 runs = [r for r in stored["runs"].values()
         if r["data"] == "eight_gaussians" and r["seed"] == 0]
 turn = torch.arange(8) * math.pi / 4

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 02 · The forward process
+# # Homework {{number}} · The forward process
 #
 # {{badge}}
 #
@@ -13,13 +13,13 @@
 #
 # **Time:** about 60 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 02.
+# **Before:** lecture {{session:forward_process}}.
 
 # %% tags=["setup"]
 import torch
 
 from helpers import course
-from helpers.checks import s02 as check
+from helpers.checks import forward_process as check
 
 course.setup()
 

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 03 · The reverse process
+# # Homework {{number}} · The reverse process
 #
 # {{badge}}
 #
@@ -13,11 +13,11 @@
 #
 # **Time:** about 75 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 03, sections 3 to 5, and of section 8 the score.
+# **Before:** lecture {{session:reverse_process}}, sections 3 to 5, and of section 8 the score.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s03 as check
+from helpers.checks import reverse_process as check
 
 course.setup()
 

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 04 · The bound behind the loss
+# # Homework {{number}} · The bound behind the loss
 #
 # {{badge}}
 #
@@ -13,11 +13,11 @@
 #
 # **Time:** about 75 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 04, sections 3 to 5, 7 and 8.
+# **Before:** lecture {{session:elbo}}, sections 3 to 5, 7 and 8.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s04 as check
+from helpers.checks import elbo as check
 
 course.setup()
 
@@ -256,7 +256,7 @@ def vae_elbo(x, m, s, a, b):
 #
 # $$w_t\,\|\varepsilon-\varepsilon_\theta\|^2,\qquad w_t = \frac{\beta_t^2}{2\sigma_t^2\,\alpha_t\,(1-\bar\alpha_t)}$$
 #
-# without the constant $C_t$. `alphas_cumprod` is the table of $\bar\alpha$, with `alphas_cumprod[0]` = 1 as in homework 03: $\bar\alpha_t = \bar\alpha_{t-1}\,\alpha_t$ and $\beta_t = 1-\alpha_t$.
+# without the constant $C_t$. `alphas_cumprod` is the table of $\bar\alpha$, with `alphas_cumprod[0]` = 1 as in homework {{session:reverse_process}}: $\bar\alpha_t = \bar\alpha_{t-1}\,\alpha_t$ and $\beta_t = 1-\alpha_t$.
 # Each row has its own $t$.
 #
 # *Lecture: section 5.*
@@ -578,7 +578,7 @@ def estimate(term, T, n):
 # %% [markdown]
 # ## All together
 #
-# Your functions measure a model: eight Gaussians in the plane and the best possible denoiser of lecture 03. The sum of its terms, estimated from random steps, beside the sum of all 999.
+# Your functions measure a model: eight Gaussians in the plane and the best possible denoiser of lecture {{session:reverse_process}}. The sum of its terms, estimated from random steps, beside the sum of all 999.
 #
 # **Predict.** With only $n=100$ random steps, is the estimate more often too low or too high?
 

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 05 · DDPM
+# # Homework {{number}} · DDPM
 #
 # {{badge}}
 #
@@ -13,11 +13,11 @@
 #
 # **Time:** about 75 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 05, sections 1, 2, 3 and 6.
+# **Before:** lecture {{session:ddpm}}, sections 1, 2, 3 and 6.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s05 as check
+from helpers.checks import ddpm as check
 
 course.setup()
 

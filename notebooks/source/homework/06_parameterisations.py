@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 06 · Parameterisations
+# # Homework {{number}} · Parameterisations
 #
 # {{badge}}
 #
@@ -12,11 +12,11 @@
 #
 # **Time:** about 70 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 06, sections 1 to 4; for exercise 4 also session 02, section 5.
+# **Before:** lecture {{session:parameterisations}}, sections 1 to 4; for exercise 4 also session {{session:forward_process}}, section 5.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s06 as check
+from helpers.checks import parameterisations as check
 
 course.setup()
 
@@ -303,7 +303,7 @@ check.factor(factor)
 # %% tags=["second:factor"]
 def factor(snr, gamma, target):
     # the helper wants the logarithm
-    from helpers.diffusion import min_snr_weight
+    from helpers.targets import min_snr_weight
 
     return min_snr_weight(target, gamma)(snr.log())
 
@@ -384,7 +384,7 @@ def factor(snr, gamma, target):
 # - shift and stretch them, $r'_t = (r_t - r_T)\cdot\dfrac{r_1}{r_1 - r_T}$, so that $r'_T = 0$ and $r'_1 = r_1$;
 # - give back the squares, with the clean entry 1 in front again.
 #
-# *Session 02, section 5; lecture 06, section 7.* Useful: `torch.cat([one, other])`.
+# *Session {{session:forward_process}}, section 5; lecture {{session:parameterisations}}, section 7.* Useful: `torch.cat([one, other])`.
 
 # %% tags=["answer:mend"]
 def mend(alphas_cumprod):
@@ -480,13 +480,14 @@ def mend(alphas_cumprod):
 #
 # The face model answers with $v$. With *your* `convert` we translate its answer into each language, add the **same** small mistake in all four (one picture of noise, standard deviation 0.1), translate back, and look at the guess of $x_0$.
 #
-# **Predict.** At $t = 30$, nearly clean: which of the four guesses suffers most? And at $t=900$? (The table of lecture 06, section 4, says how the mistake is multiplied.)
+# **Predict.** At $t = 30$, nearly clean: which of the four guesses suffers most? And at $t=900$? (The table of lecture {{session:parameterisations}}, section 4, says how the mistake is multiplied.)
 
 # %%
 from helpers.checkpoints import load_denoiser
 from helpers.data import load_faces
-from helpers.diffusion import add_noise, to_target
+from helpers.diffusion import add_noise
 from helpers.plots import show_images
+from helpers.targets import to_target
 
 predict = load_denoiser("ddpm-faces")
 table = predict.schedule
@@ -525,7 +526,7 @@ if check.convert.passed:
 #
 # At $t=900$ **$\varepsilon$ and the score** are multiplied by $b/a\approx 13$: the guess drowns in a mistake of 1.3, and at $t=990$ of 13. $x_0$ and $v$ stay at 0.1. The mistake was the same each time; only the language was another.
 #
-# Is a network's mistake the same in every language? No: that is why lecture 06, section 6, measured it.
+# Is a network's mistake the same in every language? No: that is why lecture {{session:parameterisations}}, section 6, measured it.
 #
 # </details>
 

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 07 · Filling holes
+# # Homework {{number}} · Filling holes
 #
 # {{badge}}
 #
@@ -12,11 +12,11 @@
 #
 # **Time:** about 70 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 07, sections 2, 3 and 4.
+# **Before:** lecture {{session:inpainting}}, sections 2, 3 and 4.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s07 as check
+from helpers.checks import inpainting as check
 
 course.setup()
 
@@ -402,7 +402,7 @@ def psnr(answer, truth, hole):
 # %% [markdown]
 # ## 5 · The perfect blur
 #
-# Suppose the world holds only $N$ pictures $p_1,\dots,p_N$, all equally likely. One of them was photographed with a bad camera, which adds Gaussian noise of standard deviation $\sigma$ to every known pixel. The hole is unknown. How probable is picture $i$, after we have seen $y$? By Bayes (session 00)
+# Suppose the world holds only $N$ pictures $p_1,\dots,p_N$, all equally likely. One of them was photographed with a bad camera, which adds Gaussian noise of standard deviation $\sigma$ to every known pixel. The hole is unknown. How probable is picture $i$, after we have seen $y$? By Bayes (session {{session:start_here}})
 #
 # $$w_i \propto \exp\Big(-\frac{\text{sum over known pixels of }(y-p_i)^2}{2\sigma^2}\Big),\qquad \sum_i w_i = 1$$
 #

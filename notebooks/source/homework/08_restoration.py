@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 08 · Restoring pictures
+# # Homework {{number}} · Restoring pictures
 #
 # {{badge}}
 #
@@ -12,11 +12,11 @@
 #
 # **Time:** about 70 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 08, sections 1, 3, 4, 5, 6 and 8.
+# **Before:** lecture {{session:restoration}}, sections 1, 3, 4, 5, 6 and 8.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s08 as check
+from helpers.checks import restoration as check
 
 course.setup()
 
@@ -179,7 +179,7 @@ def conditional_loss(network, x0, y, t, eps, abar):
 # %% [markdown]
 # ## 2 · The first guess
 #
-# A conditional model begins with pure noise $x_T$. What does it believe of $x_0$ there? One call of the network at step $T = 1000$ gives $v$, and (session 06)
+# A conditional model begins with pure noise $x_T$. What does it believe of $x_0$ there? One call of the network at step $T = 1000$ gives $v$, and (session {{session:parameterisations}})
 #
 # $$x_0 = \sqrt{\bar\alpha_T}\,x_T-\sqrt{1-\bar\alpha_T}\,v$$
 #
@@ -543,9 +543,10 @@ def four_answers(task):
     y, hole = (part.repeat(4, 1, 1, 1) for part in damage(task, faces))
     x = torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
     walk = pairs(timesteps(1000, CALLS))
-    told, table = restore(palette, y, hole), palette.schedule
+    table = palette.schedule
+    mender = restore(palette, table, y, hole)
     g = torch.Generator().manual_seed(1)
-    end = last(sample(told, table, x, walk, eta=1, generator=g))
+    end = last(sample(mender, table, x, walk, eta=1, generator=g))
     return end.x.clamp(-1, 1).unflatten(0, (4, 8))
 
 # %%

@@ -4,7 +4,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 10 · DDIM
+# # Homework {{number}} · DDIM
 #
 # {{badge}}
 #
@@ -12,11 +12,11 @@
 #
 # **Time:** about 75 minutes. Nothing here needs a graphics card.
 #
-# **Before:** lecture 10, sections 2, 3, 5 and 6.
+# **Before:** lecture {{session:ddim}}, sections 2, 3, 5 and 6.
 
 # %% tags=["setup"]
 from helpers import course
-from helpers.checks import s10 as check
+from helpers.checks import ddim as check
 
 course.setup()
 

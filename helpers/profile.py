@@ -1,0 +1,75 @@
+"""Where the course runs and what it may spend: root, profile, device, precision. Light to import."""
+
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "data"
+BUILD = ROOT / "build" / "training"  # what is made on this machine, not committed
+PROFILES = ("smoke", "cpu", "gpu")
+
+
+def profile():
+    """The scale to work at: COURSE_PROFILE if it is set, else "gpu" or "cpu" as torch finds.
+
+    Raises ValueError if COURSE_PROFILE is not "smoke", "cpu" or "gpu".
+    """
+    name = os.environ.get("COURSE_PROFILE")
+    if name and name not in PROFILES:
+        raise ValueError(f"COURSE_PROFILE is {name!r}, but it can only be one of {PROFILES}.")
+    return name or ("gpu" if _cuda() else "cpu")
+
+
+def pick(*, smoke, cpu, gpu):
+    """The value for this profile: `steps = course.pick(smoke=3, cpu=300, gpu=5000)`, where it is used."""
+    return {"smoke": smoke, "cpu": cpu, "gpu": gpu}[profile()]
+
+
+def device():
+    """The torch device to use: CUDA where there is one, unless COURSE_PROFILE is "cpu"."""
+    import torch
+
+    return torch.device("cuda" if _cuda() and profile() != "cpu" else "cpu")
+
+
+def autocast(device, wanted=True):
+    """A `torch.autocast` to bf16 where `device` is fast at it and it is wanted; else it does nothing.
+
+    A processor without instructions for bf16 computes convolutions in it up to eight times slower.
+    """
+    import torch
+
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=wanted and fast_bf16(kind))
+
+
+@cache
+def fast_bf16(kind):
+    """Does the device of this kind ("cpu", "cuda", …) have instructions for bf16?"""
+    import torch
+
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older torch does not say
+        return False
+    here = torch.cpu.get_capabilities()
+    return any(here.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def device_name():
+    """The GPU's name, or the processor's kind and the threads in use, for cards and tables."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    threads = torch.get_num_threads()
+    return f"CPU ({platform.machine()}, {threads} thread{'s' * (threads > 1)})"
+
+
+@cache
+def _cuda():
+    import torch
+
+    return torch.cuda.is_available()
