@@ -97,7 +97,7 @@ def main(arguments=None):
     sys.exit(1 if failed else 0)
 
 
-def _shrink_picture(output, colors=144):
+def _shrink_picture(output, colors=128):
     """Store a picture with a palette: noise hardly compresses in full colour."""
     if code := output.get("data", {}).get("image/png"):
         picture = Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB")

@@ -1103,7 +1103,7 @@ for name, end in tens.items():
     print(f"{name:18s} {apart(end, longest).mean():.3f} from S = {COUNTS[-1]}")
 
 # %% [markdown]
-# **The list counts most.** The same DDIM with EDM's steps comes down from 0.25 to 0.08: the beard and the black hair are there. **Then the order:** 2M brings it to 0.06. Heun, with only five steps for its ten calls, stays behind, and grainy: in the curve, too, it passes DDIM only at some 30 calls. (n = 3 faces show it; 2M's row in the table says it with 500.)
+# **The list counts most.** The same DDIM with EDM's steps comes down from 0.26 to 0.09: the beard and the black hair are there. **Then the order:** 2M brings it to 0.07. Heun, with only five steps for its ten calls, stays behind, and grainy: in the curve, too, it passes DDIM only at some 30 calls. (n = 3 faces show it; 2M's row in the table says it with 500.)
 #
 # These solvers are what runs today when you ask a library for a picture "in 20 steps". To come down to four steps, or one, the *network* must change (sessions {{session:distillation}} and {{session:consistency}}).
 

@@ -59,7 +59,7 @@ def test_two_steps_of_every_recipe(name, little_data, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", COMMITTED)
 def test_recipe_and_card_agree(name, little_data):
     recipe, card = checkpoints.module_of(name).recipe(), load_card(name)
-    assert isinstance(recipe, Recipe)
+    assert isinstance(recipe, Recipe) and recipe.bits == card["bits"]
     said = json.loads(json.dumps(card_of(recipe, 0)))
     for key in ("recipe", "more", "schedule", "target", "tasks", "highest", "start", "steps"):
         assert said.get(key) == card.get(key), key
