@@ -29,6 +29,7 @@ from benchmarks.speed import (
     training_speeds,
 )
 from helpers.data import load_faces
+from helpers.files import write_text
 from helpers.profile import BUILD
 from helpers.unet import count_parameters
 
@@ -70,10 +71,10 @@ def main() -> None:
     folder = BUILD.parent / "bench-quick" if args.quick else HERE
     scratch = BUILD / ("bench-quick" if args.quick else "bench")
     found = measure(Results(folder / "bench.json", scratch), QUICK if args.quick else FULL)
-    (folder / "RESULTS.md").write_text(report(found), encoding="utf-8")
+    write_text(folder / "RESULTS.md", report(found))
     picture(found, folder / "bench.png")
     if not args.quick:
-        README.write_text(in_readme(README.read_text(encoding="utf-8"), found), encoding="utf-8")
+        write_text(README, in_readme(README.read_text(encoding="utf-8"), found))
     print("\n".join(goals(found)))
 
 

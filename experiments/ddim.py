@@ -27,7 +27,7 @@ from experiments.ddim_scores import PART, floor_of, write
 from helpers.checkpoints import FOLDER, load_denoiser, load_model
 from helpers.data import load_faces
 from helpers.features import extract
-from helpers.files import load_state, save_state
+from helpers.files import load_state, replacing, save_state
 from helpers.metrics import moments
 from helpers.profile import BUILD, device_name
 from helpers.samplers import last, pairs, sample, timesteps
@@ -117,9 +117,8 @@ def pack(folder: Path, file: Path) -> None:
         part = load_state(path)
         content[path.stem] = part["features"].half()
         content[path.stem + ".seconds"] = torch.tensor([part["seconds"], part["processor"]])
-    half = file.with_suffix(".half")
-    save_file(content, half, {"weights": folder.name})
-    os.replace(half, file)
+    with replacing(file) as half:
+        save_file(content, half, {"weights": folder.name})
 
 
 def unpack(file: Path, folder: Path) -> None:

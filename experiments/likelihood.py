@@ -8,7 +8,6 @@ faces tells its standard error. Beside it: what PNG and WebP without loss need f
 
 import argparse
 import io
-import json
 import time
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from experiments.common import fingerprint
 from helpers import profile
 from helpers.checkpoints import FOLDER, load_card, load_denoiser
 from helpers.data import load_faces
-from helpers.files import load_state, save_state
+from helpers.files import load_state, save_state, write_json
 from helpers.likelihood import Bound, bits_per_dim, bound, strata
 from helpers.profile import BUILD, device_name
 
@@ -94,8 +93,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     found = summary(options.n, options.pieces, options.seed)
-    text = json.dumps(found, indent=1, ensure_ascii=False)
-    (HERE / "likelihood.json").write_text(text + "\n", encoding="utf-8")
+    write_json(HERE / "likelihood.json", found)
     for name in ("prior", "steps", "first", "total"):
         print(f"{name:6s} {found[name]['value']:.4f} ± {found[name]['se']:.4f} bits/dim")
     print(f"PNG {found['png']:.3f}, WebP {found['webp']:.3f}, {found['seconds']} s")

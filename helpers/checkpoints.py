@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
-import os
+import warnings
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 
 from .blocks import from_blocks, to_blocks
 from .diffusion import Denoiser
-from .files import write_json
+from .files import plain, replacing, write_json
 from .profile import DATA
 from .schedules import make_schedule
 
@@ -33,27 +34,25 @@ def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder
     kind = class_path(type(network))
     if not hasattr(network, "config"):
         raise TypeError(f"A checkpoint needs the network's `config` to build it again; {kind} has none.")
-    path = Path(folder) / name
-    path.mkdir(parents=True, exist_ok=True)
+    path = Path(folder).expanduser() / name
     weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     for key, value in list(weights.items()) if bits < 32 else ():
         if bits == 8 and value.is_floating_point() and value.numel() >= SMALL:
             weights[key], weights[f"{key}.scale"] = to_blocks(value)
         elif value.is_floating_point():
             weights[key] = value.half()
-    save_file(weights, path / "model.half")
-    card = {
-        "name": name,
-        "network": kind,
-        "config": network.config,
-        **card,
-        "bits": bits,
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "bytes": (path / "model.half").stat().st_size,
-    }
-    os.replace(path / "model.half", path / "model.safetensors")
-    write_card(path, card)
+    card = {"name": name, "network": kind, "config": network.config, **card, "bits": bits}
+    card = plain(card | dict(parameters=sum(p.numel() for p in network.parameters())))
+    with replacing(path / "model.safetensors") as half:
+        save_file(weights, half, {"card": json.dumps(card)})  # so that weights are never without their card
+        about = dict(bytes=half.stat().st_size, sha256=digest(half))
+    write_card(path, card | about)
     return path
+
+
+def digest(file: Path) -> str:
+    """The SHA-256 of a file, by which a card knows its weights."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def class_path(kind: type) -> str:
@@ -95,11 +94,30 @@ def load_card(name: str, folder: Path = FOLDER) -> dict:
             "or train one of the course's with `make checkpoints NAME=…`."
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        card = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RuntimeError(
             f"The card of '{name}' ({path}) cannot be read: fetch it again. ({error})"
         ) from None
+    weights = path.with_name("model.safetensors")
+    if not weights.exists() or card.get("sha256", wanted := digest(weights)) == wanted:
+        return card
+    return card_within(weights) or card
+
+
+def card_within(weights: Path) -> dict | None:
+    """The card that weights carry themselves, with a warning that card.json is not theirs, or None."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, "pt") as file:
+            inner = (file.metadata() or {}).get("card")
+    except (SafetensorError, OSError):
+        return None
+    if inner is None:
+        return None
+    warnings.warn(f"{weights.parent}/card.json is of other weights; theirs is used.", stacklevel=3)
+    return json.loads(inner)
 
 
 def load_model(name: str, device: str | torch.device = "cpu", folder: Path = FOLDER) -> nn.Module:
@@ -114,6 +132,8 @@ def load_model(name: str, device: str | torch.device = "cpu", folder: Path = FOL
     network = network_class(card["network"])(**card["config"])
     path = Path(folder) / name / "model.safetensors"
     try:
+        if card.get("sha256", wanted := digest(path)) != wanted:
+            raise RuntimeError("weights and card are not of one training")
         stored = load_file(path)
         for key, like in network.state_dict().items():
             if (scale := stored.pop(f"{key}.scale", None)) is not None:

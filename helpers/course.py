@@ -45,7 +45,11 @@ def _data():
     faces = DATA / "faces.parquet"
     if not faces.exists():
         return "no faces here: `make faces` draws them"
+    import pyarrow
     import pyarrow.parquet
 
-    rows = pyarrow.parquet.read_metadata(faces).num_rows
+    try:
+        rows = pyarrow.parquet.read_metadata(faces).num_rows
+    except (pyarrow.ArrowInvalid, OSError):
+        return "data/faces.parquet cannot be read: `make faces` draws it again"
     return f"{rows:,} drawn faces, data/faces.parquet"

@@ -40,7 +40,7 @@ def load_faces(
         return _embedded(split, size, limit)
     if name not in HUB:
         raise ValueError(f"There are no faces called '{name}'; choose 'embedded', 'celeba' or 'celeba-hq'.")
-    folder = Path(folder or os.environ.get("CELEBA") or DATA / name)
+    folder = Path(folder or os.environ.get("CELEBA") or DATA / name).expanduser()
     tried = []
     for what, load in sources(name, folder, split, size, limit):
         try:
@@ -57,12 +57,19 @@ def load_faces(
 
 
 def _embedded(split, size, limit) -> Faces:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = DATA / "faces.parquet"
     if not path.exists():
         raise FileNotFoundError(f"The embedded faces are missing ({path}): run `make faces` to draw them.")
-    table = pq.read_table(path, filters=[("split", "==", split)])[:limit]
+    try:
+        table = pq.read_table(path, filters=[("split", "==", split)])[:limit]
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RuntimeError(
+            f"The embedded faces cannot be read ({path} has {path.stat().st_size:,} bytes: cut short, or a "
+            "pointer of Git LFS?): `git checkout data/faces.parquet` or `make faces` brings them back."
+        ) from error
     pictures = [
         square(Image.open(io.BytesIO(b)), size)
         for b in table["image"].combine_chunks().field("bytes").to_pylist()

@@ -61,5 +61,9 @@ def _why(pip, missing):
     if clash := re.findall(r"requested \(constraint\) (\S+)", pip):
         clash = ", ".join(sorted(set(clash)))
         return f"{what} and nothing was changed: that would change {clash}, which is already here."
-    errors = re.findall(r"^ERROR: (.*)", pip, re.M) or ["nothing"]
-    return f"{what}: pip says {errors[-1]!r}. Is there a network?"
+    said = re.findall(r"^ERROR: (.*)", pip, re.M) or [line for line in pip.splitlines() if line.strip()]
+    reason = said[-1].strip() if said else "nothing"
+    away = re.search(
+        r"No matching distribution|Could not find a version|connection|resolve|timed out", pip, re.I
+    )
+    return f"{what}: pip says {reason!r}." + (" Is there a network?" if away else "")

@@ -19,8 +19,14 @@ class Moments(NamedTuple):
 
 
 def moments(features: Tensor) -> Moments:
-    """All that a Fréchet distance needs of features (N, F): worth keeping of a reference used often."""
+    """All that a Fréchet distance needs of features (N, F): worth keeping of a reference used often.
+
+    Raises ValueError for NaN or infinite features, which would end the process inside the linear algebra.
+    """
     features = features.double()
+    if not features.isfinite().all():
+        bad = int((~features.isfinite()).flatten(1).any(1).sum())
+        raise ValueError(f"{bad} of {len(features)} samples have features that are NaN or infinite.")
     return Moments(len(features), features.mean(0), torch.atleast_2d(torch.cov(features.T)))
 
 

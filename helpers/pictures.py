@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -67,8 +68,11 @@ class Faces:
         return row.expand(count, -1).clone()
 
     def take(self, indices) -> Faces:
-        """The faces at these positions, in this order."""
-        indices = torch.as_tensor(indices)
+        """The faces at these positions, in this order, or those where a bool mask (N,) is True.
+
+        Raises IndexError for positions that do not exist, TypeError for what counts no faces.
+        """
+        indices = positions(indices, len(self))
         return replace(
             self,
             pixels=self.pixels[indices],
@@ -79,11 +83,31 @@ class Faces:
         )
 
 
+def positions(indices, n: int) -> Tensor:
+    """Positions (K,) in 0…n − 1 as long, from a list, array, range, tensor of positions or a bool mask (n,).
+
+    Raises IndexError for what lies outside or a mask of another length, TypeError for fractions and texts.
+    """
+    indices = torch.as_tensor(indices if isinstance(indices, Tensor) else np.asarray(indices))
+    if indices.dtype == torch.bool:
+        if indices.shape != (n,):
+            raise IndexError(f"A mask needs one entry for each of the {n} faces, not {tuple(indices.shape)}.")
+        return indices.nonzero()[:, 0]
+    if indices.numel() and (indices.is_floating_point() or indices.is_complex()):
+        raise TypeError(f"Positions are whole numbers, not {indices.dtype}.")
+    indices = indices.reshape(-1).long()
+    if indices.numel() and not -n <= int(indices.min()) <= int(indices.max()) < n:
+        raise IndexError(
+            f"There are {n} faces, but positions from {indices.min()} to {indices.max()} are asked."
+        )
+    return indices % max(n, 1)
+
+
 def square(image: Image.Image, size: int) -> np.ndarray:
     """The centre square of a picture, resized: uint8 (size, size, 3); transparency becomes white."""
     if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion would cut everything above 255
         image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "P", "PA"):
+    if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     image = image.convert("RGB")
@@ -106,6 +130,8 @@ def load_picture(source, size: int = 64) -> Tensor:
     cannot be read as a picture, FileNotFoundError for a missing file.
     """
     try:
+        if isinstance(source, str):
+            source = Path(source).expanduser()
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
         image = ImageOps.exif_transpose(image)
         pixels = square(image, size)

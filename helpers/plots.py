@@ -32,7 +32,14 @@ def style() -> None:
 
 
 def to_pixels(image: Tensor):
-    """One image (C, H, W) in [−1, 1] as an array (H, W, 3 or 1) in [0, 1]; what lies outside is cut."""
+    """One image (C, H, W) in [−1, 1] as an array (H, W, 3 or 1) in [0, 1]; what lies outside is cut.
+
+    Pixels of 0…255 (uint8) are taken as such. Raises TypeError for other whole numbers.
+    """
+    if image.dtype == torch.uint8:
+        image = image.float() / 127.5 - 1
+    elif not image.is_floating_point() and image.dtype != torch.bool:
+        raise TypeError(f"An image to show is a float in [−1, 1] or uint8, not {image.dtype}.")
     return (image.detach().float().cpu().clamp(-1, 1) / 2 + 0.5).permute(1, 2, 0).numpy()
 
 

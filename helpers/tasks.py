@@ -93,7 +93,7 @@ def cut(x0: Tensor, hole: Tensor, generator: torch.Generator | None = None) -> T
             f"The hole {tuple(hole.shape)} does not fit the picture {tuple(x0.shape)}: "
             f"it must be (B, 1, {x0.shape[2]}, {x0.shape[3]})."
         )
-    noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+    noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=check_images(x0).dtype)
     return torch.where(hole, noise, x0)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from . import profile
-from .files import load_state, save_state
+from .files import alone, load_state, plain, save_state
 
 
 class Step(NamedTuple):
@@ -83,82 +86,89 @@ def fit(
     Raises FloatingPointError when the loss or its gradient is not finite; the last good checkpoint stays.
     """
     from accelerate import Accelerator
-    from accelerate.utils import gather_object
 
     accelerator = Accelerator(cpu=profile.device().type == "cpu")  # COURSE_PROFILE=cpu holds here too
     device, rank, world = accelerator.device, accelerator.process_index, accelerator.num_processes
+    # As Python has them: a number of numpy could be saved, and not be read back.
+    steps, until = int(steps), int(steps if until is None else min(until, steps))
+    recipe = dict(steps=steps, batch=batch, lr=lr, warmup=warmup, ema=ema, seed=seed, world=world)
+    recipe = plain(recipe | dict(weight_decay=weight_decay, clip=clip, data=len(data)))
+    batch, lr, warmup, seed = (recipe[key] for key in ("batch", "lr", "warmup", "seed"))
     if batch % world:
         raise ValueError(f"A batch of {batch} cannot be shared equally among {world} processes.")
     if len(data) < 1:
         raise ValueError("There is no data to train on: it has length 0.")
-    until = steps if until is None else min(until, steps)
-    recipe = dict(steps=steps, batch=batch, lr=lr, warmup=warmup, ema=ema, seed=seed, world=world)
-    recipe |= dict(weight_decay=weight_decay, clip=clip, data=len(data))
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ValueError(
+            "All weights of this network are frozen, as `load_model` and `Step.ema` give them: "
+            "say network.requires_grad_(True) first."
+        )
+    if average is network:
+        raise ValueError("The average needs a module of its own: average=copy.deepcopy(network).")
 
     form = torch.channels_last if channels_last else torch.preserve_format
     network.to(device, memory_format=form).train()
-    if average is None:
-        average = copy.deepcopy(network)
-    elif average is network:
-        raise ValueError("The average needs a module of its own: average=copy.deepcopy(network).")
+    average = copy.deepcopy(network) if average is None else average
     average.load_state_dict(network.state_dict())
     average.to(device, memory_format=form).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=weight_decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=recipe["weight_decay"]
+    )
     generator = torch.Generator(device).manual_seed(seed * 1009 + rank)
-    done = 0
-    if checkpoint is not None and (state := load_state(Path(checkpoint))) is not None:
-        if state["recipe"] != recipe:
-            changed = [k for k in recipe if state["recipe"].get(k) != recipe[k]]
-            raise ValueError(
-                f"{checkpoint} was begun with another {', '.join(changed)}: "
-                "ask for the same again, or delete it to start anew."
-            )
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
-        generator.set_state(state["generator"][rank])
-        set_random_state(state["random"][rank], device)
-        done = state["step"]
-    model, optimizer = accelerator.prepare(network, optimizer)
-    run = torch.compile(model) if compile else model
-
-    for step in range(done + 1, until + 1):
-        mine = batch_indices(len(data), batch, step - 1, seed)[rank::world]
-        items = move(data[mine], device, form)
-        with profile.autocast(device, bf16):
-            value = loss(run, items, generator)
-        number = float(accelerator.reduce(value.detach().float(), reduction="mean"))
-        if not math.isfinite(number):
-            raise FloatingPointError(stopped(f"The loss became {number}", step, checkpoint))
-        now = learning_rate(step, steps, lr, warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = now
-        accelerator.backward(value)
-        norm = float(accelerator.clip_grad_norm_(network.parameters(), clip))
-        if not math.isfinite(norm):  # a finite loss can have such a gradient; the weights are still good
-            raise FloatingPointError(stopped(f"The gradient became {norm}", step, checkpoint))
-        optimizer.step()
+    with ExitStack() as stack:
+        stack.callback(optimizer.zero_grad)  # no gradient of this run outlives it, however it ends
         optimizer.zero_grad()
-        update_ema(average, network, step, ema)
-        if checkpoint is not None and (step % every == 0 or step == until):
-            random = gather_object([random_state(device)])
-            generators = gather_object([generator.get_state()])
+        done = 0
+        if checkpoint is not None:
+            checkpoint = Path(checkpoint).expanduser()
             if accelerator.is_main_process:
-                save_state(
-                    Path(checkpoint),
-                    dict(
-                        recipe=recipe,
-                        step=step,
-                        network=network.state_dict(),
-                        ema=average.state_dict(),
-                        optimizer=optimizer.state_dict(),
-                        random=random,
-                        generator=generators,
-                    ),
-                )
-        yield Step(step, number, now, average)
-    if done >= until:  # nothing was left to do: say how it stands
-        yield Step(done, float("nan"), 0.0, average)
+                stack.enter_context(alone(checkpoint))
+            if (state := load_state(checkpoint)) is not None:
+                same_recipe(checkpoint, state["recipe"], recipe)
+                network.load_state_dict(state["network"])
+                average.load_state_dict(state["ema"])
+                optimizer.load_state_dict(state["optimizer"])
+                set_random_state(generator, state["generator"][rank], state["random"][rank], device)
+                done = state["step"]
+        model, optimizer = accelerator.prepare(network, optimizer)
+        run = torch.compile(model) if compile else model
+
+        for step in range(done + 1, until + 1):
+            mine = batch_indices(len(data), batch, step - 1, seed)[rank::world]
+            items = move(data[mine], device, form)
+            with profile.autocast(device, bf16):
+                value = loss(run, items, generator)
+            number = float(accelerator.reduce(value.detach().float(), reduction="mean"))
+            if not math.isfinite(number):
+                raise FloatingPointError(stopped(f"The loss became {number}", step, checkpoint))
+            now = learning_rate(step, steps, lr, warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = now
+            accelerator.backward(value)
+            norm = float(accelerator.clip_grad_norm_(network.parameters(), recipe["clip"]))
+            if not math.isfinite(norm):  # a finite loss can have such a gradient; the weights are still good
+                raise FloatingPointError(stopped(f"The gradient became {norm}", step, checkpoint))
+            optimizer.step()
+            optimizer.zero_grad()
+            update_ema(average, network, step, recipe["ema"])
+            if checkpoint is not None and (step % every == 0 or step == until):
+                states = random_states(generator, device)
+                if accelerator.is_main_process:
+                    weights = dict(network=network.state_dict(), ema=average.state_dict())
+                    weights |= dict(optimizer=optimizer.state_dict())
+                    save_state(checkpoint, dict(recipe=recipe, step=step) | weights | states)
+            yield Step(step, number, now, average)
+        if done >= until:  # nothing was left to do: say how it stands
+            yield Step(done, float("nan"), 0.0, average)
+
+
+def same_recipe(checkpoint: Path, begun: dict, recipe: dict) -> None:
+    """ValueError where a checkpoint was begun with other numbers than those asked for now."""
+    if changed := [key for key in recipe if begun.get(key) != recipe[key]]:
+        raise ValueError(
+            f"{checkpoint} was begun with another {', '.join(changed)}: "
+            "ask for the same again, or delete it to start anew."
+        )
 
 
 def stopped(what: str, step: int, checkpoint: str | Path | None) -> str:
@@ -168,24 +178,49 @@ def stopped(what: str, step: int, checkpoint: str | Path | None) -> str:
     return f"{what} at step {step}, so training stopped; {kept}. Try a lower learning rate."
 
 
-def random_state(device: torch.device) -> list[Tensor]:
-    """The global random states from which dropout draws: the CPU's, and the GPU's where there is one."""
+def random_states(generator: torch.Generator, device: torch.device) -> dict:
+    """The states of all processes from which a loss and dropout draw: `generator` and `random`."""
+    from accelerate.utils import gather_object
+
     gpu = [] if device.type == "cpu" else [torch.get_device_module(device).get_rng_state()]
-    return [torch.get_rng_state(), *gpu]
+    states = gather_object([[torch.get_rng_state(), *gpu]])
+    return dict(random=states, generator=gather_object([generator.get_state()]))
 
 
-def set_random_state(states: list[Tensor], device: torch.device) -> None:
-    """Puts back what `random_state` took; a run begun on the CPU goes on with a GPU's own state."""
+def set_random_state(generator: torch.Generator, mine: Tensor, states: list[Tensor], device) -> None:
+    """Puts back what `random_states` took, as far as the device has such states.
+
+    A run begun on a GPU may go on on a CPU, and back: then it draws other numbers from here on, and says so.
+    """
     torch.set_rng_state(states[0])
     if device.type != "cpu" and len(states) > 1:
         torch.get_device_module(device).set_rng_state(states[1])
+    if len(mine) != len(generator.get_state()):
+        warnings.warn(
+            "This training was begun on another kind of device: it goes on with other random numbers.",
+            stacklevel=3,
+        )
+        generator.manual_seed(int.from_bytes(hashlib.sha256(mine.numpy().tobytes()).digest()[:7], "big"))
+    else:
+        generator.set_state(mine)
 
 
 def move(items, device, form=torch.preserve_format):
-    """Tensors, or dicts and tuples of tensors, on the device; pictures (B, C, H, W) in the memory format."""
+    """Tensors on the device, alone or in dicts, tuples and lists; pictures (B, C, H, W) in the memory format.
+
+    Texts, numbers and None stay what they are. Raises TypeError for anything else.
+    """
     if isinstance(items, Tensor):
         pictures = items.ndim == 4 and items.is_floating_point()
         return items.to(device, memory_format=form) if pictures else items.to(device)
     if isinstance(items, dict):
         return {k: move(v, device, form) for k, v in items.items()}
-    return type(items)(move(v, device, form) for v in items)
+    if isinstance(items, tuple) and hasattr(items, "_fields"):
+        return type(items)(*(move(v, device, form) for v in items))
+    if isinstance(items, (tuple, list)):
+        return type(items)(move(v, device, form) for v in items)
+    if items is None or isinstance(items, (str, bytes, bool, int, float)):
+        return items
+    raise TypeError(
+        f"A batch holds tensors, texts and numbers, in dicts or lists, not a {type(items).__name__}."
+    )

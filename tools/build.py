@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 import tomllib
 from functools import cache
 
 import jupytext
 import nbformat
 
+from helpers.files import write_text
 from tools import setup_cell
 from tools.run import NOTEBOOKS, ROOT
 
@@ -144,10 +143,7 @@ def same(one, other):
 def write(nb, path):
     """Write a notebook so that an interruption leaves the old file whole."""
     nbformat.validate(nb)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        nbformat.write(nb, file)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    write_text(path, nbformat.writes(nb) + "\n")
 
 
 def stamp_readme(text):

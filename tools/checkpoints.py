@@ -11,6 +11,7 @@ import torch
 from tqdm.auto import tqdm
 
 from helpers.checkpoints import FOLDER, load_card, load_denoiser, save_model, write_card
+from helpers.files import write_text
 from helpers.profile import BUILD, ROOT
 from helpers.samplers import draw
 from helpers.train import fit
@@ -66,7 +67,6 @@ def train(name: str, network, data, loss, **numbers):
     """Runs `fit` under a progress bar with the loss; (averaged network, seconds of all runs so far)."""
     checkpoint = BUILD / f"{name}.pt"
     start, mean, before = time.perf_counter(), None, time_spent(checkpoint)
-    BUILD.mkdir(parents=True, exist_ok=True)
     bar = tqdm(total=numbers["steps"], desc=name, smoothing=0.02)
     for step in fit(network, data, loss, checkpoint=checkpoint, **numbers):
         if step.loss == step.loss:  # nan says that nothing was left to do
@@ -74,7 +74,7 @@ def train(name: str, network, data, loss, **numbers):
             bar.set_postfix(loss=f"{mean:.4f}", lr=f"{step.lr:.1e}", refresh=False)
         bar.update(step.step - bar.n)
         if step.step % 250 == 0:
-            time_file(checkpoint).write_text(f"{before + time.perf_counter() - start:.0f}")
+            write_text(time_file(checkpoint), f"{before + time.perf_counter() - start:.0f}")
     bar.close()
     return step.ema, before + time.perf_counter() - start
 

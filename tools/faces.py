@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from tqdm.auto import tqdm
 
+from helpers.files import replacing
 from tools.face_captions import captions
 from tools.face_parts import (
     BOOLEANS,
@@ -126,7 +127,9 @@ def main() -> None:
     rows = build(args.n)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # The pictures are compressed already; small row groups let a reader stream.
-    pq.write_table(pa.Table.from_pylist(rows, schema()), args.out, row_group_size=1000, compression="zstd")
+    with replacing(args.out) as half:  # the good ones stay where the disk is full
+        table = pa.Table.from_pylist(rows, schema())
+        pq.write_table(table, half, row_group_size=1000, compression="zstd")
     if args.sheet:
         sheet(rows, args.sheet)
     counts = Counter(row["split"] for row in rows)

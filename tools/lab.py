@@ -5,8 +5,18 @@ import os
 import socket
 import sys
 
-from tools.run import NOTEBOOKS, find
+from tools.run import NOTEBOOKS, ROOT, find
 from tools.setup import become
+
+SETTINGS = ROOT / "tools" / "lab_settings"
+
+
+def port(text):
+    """A number of a port, 0 for any, for argparse; ValueError outside 0…65535."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError(text)
+    return number
 
 
 def free(port):
@@ -28,7 +38,8 @@ def command(notebook, port):
         *(sys.executable, "-m", "jupyterlab", str(notebook)),
         f"--ServerApp.root_dir={NOTEBOOKS}",
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
-        # No news, no look for updates or extensions: nothing goes out.
+        # No news, no question about news, no look for updates or extensions: nothing goes out.
+        f"--LabApp.app_settings_dir={SETTINGS}",
         "--LabApp.extension_manager=readonly",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -40,7 +51,7 @@ def main(arguments=None):
     """Start the server and stay until it is stopped."""
     parser = argparse.ArgumentParser(prog="python -m tools.lab", description=__doc__)
     parser.add_argument("notebook", nargs="?", default="00", help="number or name")
-    parser.add_argument("--port", type=int, default=8888)
+    parser.add_argument("--port", type=port, default=8888)
     args = parser.parse_args(arguments)
     if not free(args.port):
         other = args.port + 1
@@ -49,6 +60,7 @@ def main(arguments=None):
         notebook = find(args.notebook)
     except FileNotFoundError as error:
         sys.exit(str(error))
+    os.environ.pop("MPLBACKEND", None)  # a backend from outside would keep every picture away
     become(command(notebook, args.port))
 
 

@@ -17,6 +17,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
+from helpers.files import check_writable, write_text
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -53,14 +55,27 @@ class Record:
 
 
 def find(name):
-    """The lecture notebook that a number, a name or a path means; raises FileNotFoundError."""
-    if Path(name).suffix == ".ipynb" and Path(name).exists():
-        return Path(name)
-    found = sorted(NOTEBOOKS.glob(f"{Path(name).stem}*.ipynb"))
+    """The notebook that a number, a name or a path means; raises FileNotFoundError, and never guesses.
+
+    "05", "ddpm" and "05_ddpm" are the lecture, "homework/05" is its homework; a path, also from the notebooks
+    folder, is that file.
+    """
+    for path in (Path(name), NOTEBOOKS / name):
+        if path.suffix == ".ipynb" and path.is_file():
+            return path
+    folder, _, last = str(name).replace("\\", "/").rpartition("/")
+    there = {path.stem: path for path in sorted((NOTEBOOKS / folder).glob("[0-9]*.ipynb"))}
+    found = [path for stem, path in there.items() if last in (stem, stem[:2], stem[3:])]
     if not found:
-        there = ", ".join(p.stem for p in sorted(NOTEBOOKS.glob("*.ipynb"))) or "none yet"
-        raise FileNotFoundError(f"No notebook is called {name!r}; there are: {there}.")
+        names = ", ".join(there) or "none yet"
+        raise FileNotFoundError(f"No notebook is called {str(name)!r}; there are: {names}.")
     return found[0]
+
+
+def page_of(path):
+    """The name of a notebook's page: homework and solutions have pages of their own."""
+    folder, home = path.resolve().parent, NOTEBOOKS.resolve()
+    return f"{folder.name}-{path.stem}" if home in folder.parents else path.stem
 
 
 def execute(nb, folder, title="", timeout=600, **environment):
@@ -123,14 +138,14 @@ def first_line(cell):
 
 def run(path, out=ROOT / "build"):
     """Execute one notebook file and write its page into `out`; returns page and Record."""
+    check_writable(out)  # before the work, not after it
     nb = nbformat.read(path, as_version=4)
     record = execute(nb, path.parent, path.stem)
-    page, _ = HTMLExporter(embed_images=True, raw_template=PAGE).from_notebook_node(
+    page, _ = HTMLExporter(raw_template=PAGE).from_notebook_node(
         nb, {"metadata": {"name": path.stem, "path": str(path.parent)}}
     )
-    out.mkdir(parents=True, exist_ok=True)
-    html = out / f"{path.stem}.html"
-    html.write_text(page, encoding="utf-8")
+    html = out / f"{page_of(path)}.html"
+    write_text(html, page)
     for i in sorted(record.seconds, key=record.seconds.get, reverse=True)[:5]:
         print(f"{record.seconds[i]:7.1f} s  cell {i + 1}: {first_line(nb.cells[i])}")
     minutes = sum(record.seconds.values()) / 60
@@ -144,9 +159,12 @@ def main(arguments=None):
     parser.add_argument("notebook", nargs="?", default="00", help="number, name or path")
     parser.add_argument("--out", type=Path, default=ROOT / "build", help="folder for the page")
     args = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a log in an old encoding must not cost the page
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
         html, _ = run(find(args.notebook), args.out)
-    except (CellFailed, FileNotFoundError) as error:
+    except (CellFailed, OSError) as error:
         sys.exit(str(error))
     print("wrote", os.path.relpath(html))
 

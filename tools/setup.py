@@ -77,13 +77,18 @@ def needs():
 
 
 def ready():
-    """True if .venv was completely installed from today's lists."""
-    return python().exists() and STAMP.exists() and STAMP.read_text() == wanted()
+    """True if .venv was completely installed from today's lists, and still works."""
+    if not (python().exists() and STAMP.exists() and STAMP.read_text() == wanted()):
+        return False
+    names = [re.match(r"[\w.-]+", need).group() for need in needs()]
+    # A package may have been removed by hand, and the Python below may have been replaced by another.
+    return works(f"import numpy, importlib.metadata as m; [m.version(name) for name in {names}]")
 
 
 def wanted():
-    """What the stamp of an up-to-date .venv says: a hash of the two lists, and where it stands."""
-    lists = [*needs(), (ROOT / "constraints.txt").read_text(), str(VENV)]
+    """What the stamp of an up-to-date .venv says: a hash of the lists, where it stands, its Python."""
+    python_below = f"{sys.version_info[:2]} {sys.base_prefix}"
+    lists = [*needs(), (ROOT / "constraints.txt").read_text(), str(VENV), python_below]
     return hashlib.sha256("\n".join(lists).encode()).hexdigest()
 
 
@@ -95,16 +100,26 @@ def install():
         print(f"Making {VENV.name} …", flush=True)
         # Not the venv module of this process: within a .venv it would copy from itself.
         made = [sys.executable, "-m", "venv", "--clear", str(VENV)]
-        if subprocess.call(made):
-            sys.exit(f"{VENV} could not be made: on Debian and Ubuntu, install python3-venv.")
+        done = subprocess.run(made, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{VENV} could not be made: {why(done.stdout + done.stderr)}")
     drop_half_installed()
     print("Installing the course: some minutes, once …", flush=True)
     what = [f".[{','.join(EXTRAS)}]", "-c", "constraints.txt", "--no-input"]
     pip = [str(python()), "-m", "pip", "install", "--disable-pip-version-check"]
     # Colab and conda never see constraints.txt; here it gives the versions tried together.
-    if subprocess.call([*pip, "-e", *what], cwd=ROOT):
-        sys.exit("pip could not install the course (no network?); the same command resumes it.")
+    # PIP_USER=1 in the shell would put everything elsewhere, which no .venv allows
+    if subprocess.call([*pip, "-e", *what], cwd=ROOT, env={**os.environ, "PIP_USER": "0"}):
+        sys.exit("pip could not install the course, for the reason above; the same command resumes it.")
     STAMP.write_text(wanted())
+
+
+def why(said):
+    """One sentence out of what `python -m venv` said."""
+    if "ensurepip" in said or "No module named venv" in said:
+        return "on Debian and Ubuntu, install python3-venv."
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "it gave no reason."
 
 
 def drop_half_installed():

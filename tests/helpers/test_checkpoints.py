@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import warnings
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from helpers.blocks import from_blocks, to_blocks
 from helpers.checkpoints import (
@@ -168,7 +170,7 @@ def test_load_denoiser(saved):
 
 @pytest.mark.parametrize("moment", [1, 2])
 def test_killed_while_saving(saved, monkeypatch, moment):
-    """Weights are replaced at once, then the card: no half file ever has a good name."""
+    """Weights are replaced at once, then the card; a kill in between leaves weights that carry their card."""
     network, folder = saved
     real, calls = os.replace, []
 
@@ -181,8 +183,13 @@ def test_killed_while_saving(saved, monkeypatch, moment):
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(KeyboardInterrupt):
         save_model("tiny", tiny(seed=1), CARD | dict(seconds=99), folder=folder)
-    assert load_card("tiny", folder)["seconds"] == 12
-    weight = load_model("tiny", folder=folder).first.weight
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert load_card("tiny", folder)["seconds"] == (12 if moment == 1 else 99)
+        weight = load_model("tiny", folder=folder).first.weight
+    assert [str(w.message).endswith("card.json is of other weights; theirs is used.") for w in said] == (
+        [] if moment == 1 else [True, True]
+    )
     wanted = (network if moment == 1 else tiny(seed=1)).first.weight
     assert torch.allclose(weight, wanted, atol=1e-2)
 
@@ -250,3 +257,33 @@ def test_committed_cards_are_true(name):
     assert card["bytes"] == (FOLDER / name / "model.safetensors").stat().st_size
     assert all(v.isfinite().all() for v in network.state_dict().values())
     assert card["seconds"] > 0 and card["device"] and card["recipe"]["seed"] is not None
+
+
+def test_weights_and_card_that_do_not_belong_together_are_refused(saved):
+    """As after a kill between the two files, or where one of them was fetched from elsewhere."""
+    _, folder = saved
+    card = load_card("tiny", folder)
+    save_model("tiny", tiny(seed=1), CARD, folder=folder)
+    assert load_card("tiny", folder)["sha256"] != card["sha256"]
+    write_card(folder / "tiny", card | dict(seconds=7))
+    with pytest.warns(UserWarning, match="of other weights"):  # weights carry their own card
+        assert load_card("tiny", folder)["seconds"] == 12
+    weights = folder / "tiny" / "model.safetensors"
+    save_file(load_file(weights), weights)  # somebody else's: without one
+    with pytest.raises(RuntimeError, match="cannot be read.*weights and card are not of one training"):
+        load_model("tiny", folder=folder)
+
+
+@pytest.mark.parametrize("value", [torch.tensor(2.5), __import__("numpy").float32(2.5)])
+def test_a_card_takes_numbers_of_any_library(saved, value):
+    _, folder = saved
+    save_model("tiny", tiny(seed=1), CARD | dict(fd=value), folder=folder)
+    assert load_card("tiny", folder)["fd"] == 2.5 and load_model("tiny", folder=folder)
+
+
+def test_a_card_that_cannot_be_kept_leaves_the_old_weights(saved):
+    network, folder = saved
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    with pytest.raises(TypeError, match="A object cannot be kept"):
+        save_model("tiny", tiny(seed=1), CARD | dict(what=object()), folder=folder)
+    assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}

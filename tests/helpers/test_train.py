@@ -580,3 +580,108 @@ def test_a_loss_may_look_at_the_average():
     assert plain == with_it
     with pytest.raises(ValueError, match="module of its own"):
         next(fit(network, DATA, denoise, average=network, **RECIPE))
+
+
+# What an earlier run leaves behind, and numbers of other libraries
+
+
+def test_no_gradient_of_an_earlier_run_lives_on():
+    """After a gradient of NaN, and after an interruption, the same network object trains as a fresh one."""
+
+    def spoiled(network, batch, generator):
+        weights = next(network.parameters())
+        return (
+            denoise(network, batch, generator) + (weights * 0).abs().sqrt().sum()
+        )  # finite, its gradient not
+
+    def interrupted(network, batch, generator):
+        denoise(network, batch, generator).backward()  # as Ctrl-C between backward and zero_grad
+        raise KeyboardInterrupt
+
+    for before, error in ((spoiled, FloatingPointError), (interrupted, KeyboardInterrupt)):
+        used, fresh = tiny(), tiny()
+        with pytest.raises(error):
+            next(fit(used, DATA, before, **RECIPE))
+        assert all(p.grad is None for p in used.parameters())
+        fresh.load_state_dict(used.state_dict())
+        losses = []
+        for network in (used, fresh):
+            torch.manual_seed(1)
+            losses.append([now.loss for now in fit(network, DATA, denoise, **RECIPE | dict(steps=6))])
+        assert losses[0] == losses[1] and all(map(math.isfinite, losses[0]))
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_numbers_of_any_library_can_be_saved_and_resumed(tmp_path, kind, whole):
+    import numpy as np
+
+    def other(value):
+        if kind == "torch":
+            return torch.tensor(value)
+        return np.int64(value) if isinstance(value, int) else np.float64(value)
+
+    names = ("steps", "batch", "lr", "warmup", "ema", "seed")
+    recipe = {k: other(v) if k in names else v for k, v in RECIPE.items()}
+    recipe = recipe | dict(weight_decay=other(0.01), clip=other(1.0))
+    torch.manual_seed(1)
+    list(fit(tiny(), DATA, denoise, checkpoint=tmp_path / "a.pt", until=20, **recipe))
+    rest = [now.step for now in fit(tiny(), DATA, denoise, checkpoint=tmp_path / "a.pt", **recipe)]
+    assert rest[0] == 21 and rest[-1] == 40
+    with pytest.warns(UserWarning, match="damaged"):
+        (tmp_path / "a.pt").write_bytes(b"half")
+        assert load_state(tmp_path / "a.pt")["step"] == 39  # the one before can be read, too
+
+
+def test_frozen_weights_are_named():
+    network = tiny().requires_grad_(False)
+    with pytest.raises(ValueError, match=r"frozen.*requires_grad_\(True\) first"):
+        next(fit(network, DATA, denoise, **RECIPE))
+    network[0].requires_grad_(True)  # a part will do, as an adapter
+    before = network[3].weight.clone()
+    list(fit(network, DATA, denoise, **RECIPE | dict(steps=2)))
+    assert torch.equal(network[3].weight, before)
+
+
+def test_two_loops_over_one_checkpoint(tmp_path):
+    first = fit(tiny(), DATA, denoise, checkpoint=tmp_path / "a.pt", **RECIPE)
+    next(first)
+    with pytest.raises(RuntimeError, match="Another training writes to"):
+        next(fit(tiny(), DATA, denoise, checkpoint=tmp_path / "a.pt", **RECIPE))
+    first.close()
+    next(fit(tiny(), DATA, denoise, checkpoint=tmp_path / "a.pt", **RECIPE))
+
+
+def test_a_run_of_another_kind_of_device_goes_on(tmp_path):
+    """What Colab leaves when its GPU time is used up: a generator's state of 16 bytes, and a GPU's own."""
+    path = tmp_path / "a.pt"
+    list(fit(tiny(), DATA, denoise, checkpoint=path, until=20, **RECIPE))
+    state = load_state(path)
+    state["generator"] = [torch.arange(16, dtype=torch.uint8)]
+    state["random"] = [[state["random"][0][0], torch.zeros(16, dtype=torch.uint8)]]
+    save_state(path, state)
+    ends = []
+    for copy in ("b.pt", "c.pt"):
+        save_state(tmp_path / copy, state)
+        with pytest.warns(UserWarning, match="another kind of device: it goes on with other random numbers"):
+            ends.append(
+                [now.loss for now in fit(tiny(), DATA, denoise, checkpoint=tmp_path / copy, **RECIPE)]
+            )
+    assert len(ends[0]) == 20 and ends[0] == ends[1]
+
+
+def test_what_a_batch_may_hold():
+    from collections import namedtuple
+
+    Pair = namedtuple("Pair", "image text")
+    batch = {
+        "captions": ["a face"],
+        "t": 3,
+        "none": None,
+        "pair": Pair(torch.ones(1), "b"),
+        "list": [torch.ones(2)],
+    }
+    moved = train.move(batch, torch.device("cpu"))
+    assert moved["captions"] == ["a face"] and moved["t"] == 3 and moved["none"] is None
+    assert isinstance(moved["pair"], Pair) and moved["pair"].text == "b" and len(moved["list"]) == 1
+    with pytest.raises(TypeError, match="not a ndarray"):
+        train.move({"x": __import__("numpy").ones(2)}, torch.device("cpu"))

@@ -46,7 +46,7 @@ def a_notebook(folder):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """JupyterLab as `make lab` starts it, on a copy, with settings of its own: url and log."""
+    """JupyterLab as `make lab` starts it, on a copy, for somebody who never used it before: url and log."""
     notebook = a_notebook(tmp_path)
     monkeypatch.setattr(lab, "NOTEBOOKS", notebook.parent)
     with socket.socket() as probe:
@@ -57,11 +57,6 @@ def server(tmp_path, monkeypatch):
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR"):
         env[name] = str(tmp_path / name.lower())
     env |= {"JUPYTER_RUNTIME_DIR": str(tmp_path / "run"), "IPYTHONDIR": str(tmp_path / "ipython")}
-    settings = tmp_path / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text(
-        '{"fetchNews": "false", "checkForUpdates": false}'
-    )
     log = tmp_path / "lab.log"
     with log.open("w") as out:
         command = [*lab.command(notebook, port), "--no-browser"]
@@ -122,6 +117,8 @@ def test_run_all_and_move_a_slider(server, tmp_path):
         )
         assert widget.locator("img").first.get_attribute("src") != before
         assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
+        assert page.get_by_text("get notified").count() == 0  # a question over the lower right corner
+        assert page.locator(".Toastify__toast").count() == 0
         context.close()
     # the badge under the title is the one picture that comes from elsewhere; without a network it stays away
     allowed = ("data:", "blob:", "https://colab.research.google.com/assets/")

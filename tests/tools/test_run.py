@@ -42,6 +42,19 @@ def test_a_page_with_the_picture(write, tmp_path, capsys):
     assert "minutes, peak memory 0." in said and "wrote" in said
 
 
+def test_answers_stay_folded_on_the_page(tmp_path):
+    """What stands between <details> and </details> is inside, also with formulas and lists."""
+    fold = (
+        "<details><summary>Answer</summary>\n\nSo $x$ is **right**:\n\n- one\n- two\n\n</details>\n\nAfter."
+    )
+    path = tmp_path / "07_tiny.ipynb"
+    nbformat.write(new_notebook(cells=[new_markdown_cell(f"# Tiny\n\n{fold}"), new_code_cell("1")]), path)
+    run.main([str(path), "--out", str(tmp_path)])
+    page = (tmp_path / "07_tiny.html").read_text("utf-8")
+    (inside,) = re.findall(r"(?s)<details>(.*?)</details>", page)
+    assert "right" in inside and "two" in inside and "After" not in inside
+
+
 def test_what_is_stored_in_place_of_widgets(write):
     nb = nbformat.read(write(SLIDER, BAR), as_version=4)
     run.execute(nb, ".")
@@ -121,3 +134,52 @@ def test_no_message_is_still_no_message():
     with pytest.raises(queue.Empty):
         asyncio.run(run.look_again(Deaf().get_msg, seconds=0.05)(timeout=0.2))
     assert 0.2 <= time.monotonic() - started < 2
+
+
+def test_a_name_means_one_notebook_or_none(monkeypatch, tmp_path):
+    """Homework is not answered with the lecture, nor a path that is not there with anything."""
+    monkeypatch.setattr(run, "NOTEBOOKS", tmp_path)
+    for name in ("02_forward", "homework/02_forward", "solutions/02_forward", "10_ddim"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.ipynb").touch()
+    for name, wanted in {
+        "02": "02_forward",
+        "forward": "02_forward",
+        "homework/02": "homework/02_forward",
+        "homework/02_forward.ipynb": "homework/02_forward",
+        str(tmp_path / "solutions/02_forward.ipynb"): "solutions/02_forward",
+    }.items():
+        assert run.find(name) == tmp_path / f"{wanted}.ipynb", name
+    for name in (
+        "notebooks/none.ipynb",
+        "homework/02_backward.ipynb",
+        "/no/where/02_forward.ipynb",
+        "0",
+        "02_",
+    ):
+        with pytest.raises(FileNotFoundError, match="No notebook is called"):
+            run.find(name)
+    pages = [run.page_of(run.find(name)) for name in ("02", "homework/02", "solutions/02")]
+    assert pages == ["02_forward", "homework-02_forward", "solutions-02_forward"]
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_the_work(write, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    begun = tmp_path / "begun"
+    path = write(f"open({str(begun)!r}, 'w')")
+    with pytest.raises(SystemExit, match="cannot be written .*: choose another place"):
+        run.main([str(path), "--out", str(tmp_path / "file" / "out")])
+    assert not begun.exists()
+
+
+def test_an_old_encoding_does_not_cost_the_page(write, tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    path = write("print('ε ✅')", "x = '→'")
+    command = [sys.executable, "-m", "tools.run", str(path), "--out", str(tmp_path / "öut")]
+    env = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, cwd=run.ROOT, env=env, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "ε ✅" in (tmp_path / "öut" / "07_tiny.html").read_text("utf-8")

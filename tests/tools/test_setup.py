@@ -20,6 +20,7 @@ def checkout(tmp_path, monkeypatch):
     (tmp_path / "constraints.txt").write_text("torch==1\n")
     calls = []
     status = {"pip": 0, "venv": 0}
+    said = {"venv": ""}
 
     def call(command, **_):
         calls.append(command)
@@ -33,9 +34,14 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setattr(setup, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(setup, "STAMP", tmp_path / ".venv" / "course.stamp")
     monkeypatch.setattr(setup.subprocess, "call", call)
+    monkeypatch.setattr(
+        setup.subprocess,
+        "run",
+        lambda command, **_: SimpleNamespace(returncode=call(command), stdout="", stderr=said["venv"]),
+    )
     monkeypatch.setattr(setup, "works", lambda code: setup.python().exists())
     monkeypatch.setattr(setup, "complete", lambda: False)
-    return SimpleNamespace(root=tmp_path, calls=calls, status=status)
+    return SimpleNamespace(root=tmp_path, calls=calls, status=status, said=said)
 
 
 def went_on(monkeypatch):
@@ -89,7 +95,7 @@ def test_first_second_and_changed(checkout, monkeypatch):
 
 def test_an_interrupted_installation_is_resumed(checkout, monkeypatch):
     checkout.status["pip"] = 1
-    with pytest.raises(SystemExit, match=r"^pip could not install the course \(no network\?\)"):
+    with pytest.raises(SystemExit, match=r"^pip could not install the course, for the reason above"):
         setup.install()
     assert not setup.ready()
 
@@ -124,10 +130,47 @@ def test_complete_reads_the_lists(checkout, monkeypatch):
     assert not setup.complete()
 
 
-def test_no_venv_module(checkout):
-    checkout.status["venv"] = 1
-    with pytest.raises(SystemExit, match="could not be made: on Debian and Ubuntu, install python3-v"):
+@pytest.mark.parametrize(
+    "said, reason",
+    [
+        (
+            "The virtual environment was not created because ensurepip is not available.",
+            "install python3-venv",
+        ),
+        ("Error: [Errno 13] Permission denied: '/x/.venv'", r"\[Errno 13\] Permission denied"),
+        ("Error: [Errno 28] No space left on device\n", r"\[Errno 28\] No space left on device$"),
+        ("", "it gave no reason"),
+    ],
+)
+def test_the_reason_given_is_the_reason_there_was(checkout, said, reason):
+    checkout.status["venv"], checkout.said["venv"] = 1, said
+    with pytest.raises(SystemExit, match=f"could not be made: .*{reason}"):
         setup.install()
+
+
+def test_an_environment_that_no_longer_works_is_repaired(checkout, monkeypatch):
+    """A package removed by hand, or another Python below: the stamp alone is not believed."""
+    went_on(monkeypatch)
+    assert setup.ready() and len(checkout.calls) == 2
+    monkeypatch.setattr(setup, "works", lambda code: "import pip" in code)
+    assert not setup.ready()
+    went_on(monkeypatch)
+    assert len(checkout.calls) == 3 and "pip" in checkout.calls[2]  # in the same environment
+    monkeypatch.setattr(setup, "works", lambda code: setup.python().exists())
+    assert setup.ready()
+    monkeypatch.setattr(sys, "version_info", (3, 13, 1))
+    assert not setup.ready()
+
+
+def test_what_is_asked_of_an_environment_is_what_the_lists_say(monkeypatch):
+    asked = []
+    monkeypatch.setattr(setup, "works", lambda code: asked.append(code) or True)
+    monkeypatch.setattr(setup, "STAMP", SimpleNamespace(exists=lambda: True, read_text=setup.wanted))
+    monkeypatch.setattr(setup, "python", lambda: setup.ROOT)
+    assert setup.ready()
+    exec(asked[0], {})  # this Python has them all
+    with pytest.raises(Exception, match="there-is-no-such"):
+        exec(asked[0].replace("'torch'", "'there-is-no-such'"), {})
 
 
 def test_a_taken_port_is_said():

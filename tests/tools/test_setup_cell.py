@@ -42,7 +42,6 @@ def place(tmp_path):
         ["init", "-q"],
         ["add", "."],
         [*name, "commit", "-q", "-m", "The course"],
-        ["tag", build.address()["tag"]],
         ["clone", "-q", "--bare", work, bare],
     ):
         subprocess.run(["git", *step], cwd=work, check=True)
@@ -75,6 +74,19 @@ def test_colab_clones_once(nb, place):
 
     place.bare.rename(place.bare.with_suffix(".gone"))  # a second clone would fail
     assert f"root {clone}\n" in outputs(nb, place.empty, **env)
+
+
+def test_an_interrupted_clone_is_fetched_anew(nb, place):
+    """An empty folder of the course's name, or half of it: put aside, and what is in it is kept."""
+    env = {"COURSE_REPO": place.bare.as_uri(), **place.colab}
+    clone = place.empty / "diffusion-course"
+    (clone / "helpers").mkdir(parents=True)
+    (clone / "mine.txt").write_text("a student's note")
+    (place.empty / "diffusion-course.half").mkdir()
+    assert f"root {clone}\n" in outputs(nb, place.empty, **env)
+    (aside,) = place.empty.glob("diffusion-course.old-*")
+    assert (aside / "mine.txt").read_text() == "a student's note"
+    assert not (place.empty / "diffusion-course.half").exists()
 
 
 def test_colab_without_the_address_says_so(nb, place):
