@@ -2,10 +2,13 @@
 PYTHON ?= python3
 PORT ?= 8888
 
-.PHONY: lab test run notebooks faces checkpoints bench
+.PHONY: lab reset test run notebooks faces checkpoints bench
 
 lab:          # JupyterLab with a notebook open (NOTEBOOK=00, PORT=8888)
 	@$(PYTHON) -m tools.lab $(NOTEBOOK) --port $(PORT)
+
+reset:        # a session's notebooks in work/ anew; yours are put aside (NOTEBOOK=07)
+	@$(PYTHON) -m tools.reset $(NOTEBOOK)
 
 test:         # everything that CI runs
 	@$(PYTHON) -m tools.test

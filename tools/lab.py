@@ -5,7 +5,8 @@ import os
 import socket
 import sys
 
-from tools.run import NOTEBOOKS, ROOT, find
+from tools import work
+from tools.run import ROOT, find
 from tools.setup import become
 
 SETTINGS = ROOT / "tools" / "lab_settings"
@@ -32,11 +33,11 @@ def free(port):
 
 
 def command(notebook, port):
-    """The command that starts JupyterLab on loopback, rooted in the notebooks folder."""
+    """The command that starts JupyterLab on loopback, rooted in the folder of the notebook."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     return [
         *(sys.executable, "-m", "jupyterlab", str(notebook)),
-        f"--ServerApp.root_dir={NOTEBOOKS}",
+        f"--ServerApp.root_dir={notebook.parent}",
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
         # No news, no question about news, no look for updates or extensions: nothing goes out.
         f"--LabApp.app_settings_dir={SETTINGS}",
@@ -57,8 +58,10 @@ def main(arguments=None):
         other = args.port + 1
         sys.exit(f"Port {args.port} is taken: `make lab PORT={other}` (or --port {other}).")
     try:
-        notebook = find(args.notebook)
-    except FileNotFoundError as error:
+        notebook = work.copy_of(find(args.notebook))
+        for sentence in work.fill():
+            print(sentence)
+    except OSError as error:
         sys.exit(str(error))
     os.environ.pop("MPLBACKEND", None)  # a backend from outside would keep every picture away
     become(command(notebook, args.port))

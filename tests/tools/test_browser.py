@@ -48,7 +48,6 @@ def a_notebook(folder):
 def server(tmp_path, monkeypatch):
     """JupyterLab as `make lab` starts it, on a copy, for somebody who never used it before: url and log."""
     notebook = a_notebook(tmp_path)
-    monkeypatch.setattr(lab, "NOTEBOOKS", notebook.parent)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -18,5 +18,6 @@ def test_a_backend_of_the_shell_does_not_keep_the_pictures_away(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     monkeypatch.setattr(lab, "become", lambda command: None)
     monkeypatch.setattr(lab, "free", lambda port: True)
+    monkeypatch.setattr(lab.work, "fill", list)
     lab.main(["00"])
     assert "MPLBACKEND" not in os.environ
