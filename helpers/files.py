@@ -98,21 +98,23 @@ def write_text(file: str | Path, text: str) -> None:
 
 @contextmanager
 def alone(path: str | Path) -> Iterator[None]:
-    """Holds the file `path` for this process: RuntimeError where another one (or another loop here) has it.
+    """Holds the file `path` for this process: RuntimeError where another process has it.
 
-    The lock ends with the process, however that ends. Raises OSError where the folder cannot be written.
+    Loops of one process share it, so that a cell that was interrupted can be run again. It ends with the
+    process, however that ends. Raises OSError where the folder cannot be written.
     """
     from filelock import FileLock, Timeout
 
     path = Path(path).expanduser()
     check_writable(path.parent)  # before hours of work, not after them
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+    lock = FileLock(path.resolve().with_name(f".{path.name}.lock"), timeout=0, is_singleton=True)
     try:
         lock.acquire()
     except Timeout:
         raise RuntimeError(
-            f"Another training writes to {path}: wait until it has ended, or give this one another name."
+            f"Another process trains {path}: wait until it has ended (a notebook that was stopped on the way "
+            "holds it until its kernel is restarted), or give this one another name."
         ) from None
     try:
         yield

@@ -84,6 +84,7 @@ def fit(
     Under `accelerate launch` every process takes its share of the batch. bf16 holds where the device is
     fast at it (profile.autocast).
     Raises FloatingPointError when the loss or its gradient is not finite; the last good checkpoint stays.
+    RuntimeError where another process trains the same checkpoint, or no whole one is left of it.
     """
     from accelerate import Accelerator
 

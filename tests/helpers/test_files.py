@@ -5,6 +5,8 @@ import json
 import math
 import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.files import alone, load_state, plain, replacing, save_state, write_json, write_text
+from helpers.profile import ROOT
 
 NUMBERS = st.one_of(st.integers(-(2**40), 2**40), st.floats(allow_nan=False, allow_infinity=False, width=32))
 KINDS = [np.float32, np.float64, np.int64, torch.tensor, np.asarray, float, lambda x: torch.tensor([x])[0]]
@@ -106,15 +109,21 @@ def test_two_writers_at_once_leave_a_whole_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+def elsewhere(path):
+    """What another process says that wants to hold this file."""
+    code = f"from helpers.files import alone\nwith alone({str(path)!r}): print('held')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return done.stdout + done.stderr
+
+
 def test_a_second_training_is_told(tmp_path):
     with alone(tmp_path / "a.pt"):
-        with pytest.raises(RuntimeError, match="Another training writes to .*a.pt: wait until"):
-            with alone(tmp_path / "a.pt"):
-                pass
-        with alone(tmp_path / "b.pt"):
+        assert "RuntimeError: Another process trains" in elsewhere(tmp_path / "a.pt")
+        assert elsewhere(tmp_path / "b.pt") == "held\n"
+        with alone(tmp_path / "a.pt"):  # the same process may: its cell was interrupted and is run again
             pass
-    with alone(tmp_path / "a.pt"):  # free again
-        pass
+        assert "Another process trains" in elsewhere(tmp_path / "a.pt")
+    assert elsewhere(tmp_path / "a.pt") == "held\n"
 
 
 def test_a_foreign_file_is_not_called_to_be_deleted(tmp_path):
