@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,43 +44,68 @@ def _folder(name, folder, split, size, limit) -> Faces:
     return (_celeba_folder if name == "celeba" else _celebahq_folder)(folder, split, size, limit)
 
 
-def _lines(path: Path) -> list[str]:
-    """The lines of an official text file, Windows line ends or not."""
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path.name} is missing in {path.parent}: CelebA needs it beside "
-            "img_align_celeba; it comes with the official download."
-        )
-    return path.read_text(encoding="utf-8").splitlines()
+def _table(folder: Path, stem: str) -> tuple[str, list[list[str]]]:
+    """The file's name and its rows of words: the official text file, or Kaggle's CSV of the same name."""
+    for path in (folder / f"{stem}.txt", folder / f"{stem}.csv"):
+        if path.exists():
+            lines = path.read_text(encoding="utf-8-sig").splitlines()  # some editors put a mark first
+            rows = csv.reader(lines) if path.suffix == ".csv" else map(str.split, lines)
+            return path.name, [row for row in rows if row]
+    raise FileNotFoundError(
+        f"{stem}.txt is missing in {folder}: CelebA needs it beside "
+        "img_align_celeba; it comes with the official download."
+    )
+
+
+def _attributes(folder: Path) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Names (A,) and rows [file, '1' or '-1', …] of CelebA's attributes; ValueError for a damaged file."""
+    file, rows = _table(folder, "list_attr_celeba")
+    if file.endswith(".csv"):
+        names, rows = tuple(rows[0][1:]), rows[1:]
+    else:
+        first, names, *rows = [*rows, [""], []] if len(rows) < 2 else rows
+        count = " ".join(first)
+        if not count.isdigit() or int(count) != len(rows):
+            raise ValueError(
+                f"{file} says {count[:40]} pictures but lists {len(rows)}: "
+                "it was cut off or changed; fetch it again."
+            )
+    if any(not {"1", "-1"}.issuperset(row[1:]) for row in rows):
+        raise ValueError(f"{file} has a value that is not 1 or -1: fetch it again.")
+    if any(len(row) != len(names) + 1 for row in rows):
+        raise ValueError(f"{file} has a line without {len(names)} values: fetch it again.")
+    return tuple(names), rows
+
+
+def _partition(folder: Path) -> dict[str, str]:
+    """{file: '0', '1' or '2'}; ValueError for a damaged file."""
+    file, rows = _table(folder, "list_eval_partition")
+    if any(len(row) != 2 for row in rows):
+        raise ValueError(f"{file} has a line without a partition: fetch it again.")
+    return dict(rows)
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    """{number: file} of the pictures, as .jpg, .JPG or .png, also one folder deeper, as Kaggle packs them."""
+    place = folder / "img_align_celeba"
+    if not place.is_dir():
+        raise NotFound("it has no img_align_celeba")
+    deeper = place / "img_align_celeba"
+    entries = os.scandir(deeper if deeper.is_dir() else place)
+    kinds = (".jpg", ".jpeg", ".png")
+    return {Path(e.name).stem: Path(e.path) for e in entries if Path(e.name).suffix.lower() in kinds}
 
 
 def _celeba_folder(folder, split, size, limit) -> Faces:
-    pictures = folder / "img_align_celeba"
-    if not pictures.is_dir():
-        raise NotFound("it has no img_align_celeba")
-    count, header, *rows = _lines(folder / "list_attr_celeba.txt") + ["", ""]
-    names, rows = tuple(header.split()), [row.split() for row in rows if row.strip()]
-    if not count.strip().isdigit() or int(count) != len(rows):
-        raise ValueError(
-            f"list_attr_celeba.txt says {count.strip()} pictures but lists {len(rows)}: "
-            "it was cut off or changed; fetch it again."
-        )
-    if any(not {"1", "-1"}.issuperset(row[1:]) for row in rows):
-        raise ValueError("list_attr_celeba.txt has a value that is not 1 or -1: fetch it again.")
-    if any(len(row) != len(names) + 1 for row in rows):
-        raise ValueError(f"list_attr_celeba.txt has a line without {len(names)} values: fetch it again.")
-    part = [line.split() for line in _lines(folder / "list_eval_partition.txt") if line.strip()]
-    if any(len(line) != 2 for line in part):
-        raise ValueError("list_eval_partition.txt has a line without a partition: fetch it again.")
-    part = dict(part)
-    wanted = str(SPLITS.index(split))
+    there = _pictures(folder)
+    names, rows = _attributes(folder)
+    part, wanted = _partition(folder), str(SPLITS.index(split))
     rows = [row for row in rows if part.get(row[0]) == wanted]
-    there = {entry.name for entry in os.scandir(pictures)}
-    have = [row for row in rows if row[0] in there]
+    have = [row for row in rows if Path(row[0]).stem in there]
     if len(have) < len(rows):
         print(
-            f"{len(rows) - len(have):,} of the {len(rows):,} {split} pictures are not in {pictures}; "
-            "the others are used."
+            f"{len(rows) - len(have):,} of the {len(rows):,} {split} pictures are not in "
+            f"{folder / 'img_align_celeba'}; the others are used."
         )
     if not have:
         raise NotFound(f"img_align_celeba has no picture of the {split} partition")
@@ -87,7 +113,7 @@ def _celeba_folder(folder, split, size, limit) -> Faces:
     return Faces(
         "celeba",
         split,
-        to_tensor([_read(pictures / row[0], size, CELEBA_CROP) for row in have]),
+        to_tensor([_read(there[Path(row[0]).stem], size, CELEBA_CROP) for row in have]),
         torch.tensor([[int(v) > 0 for v in row[1:]] for row in have], dtype=torch.int8),
         names,
         {n: (False, True) for n in names},

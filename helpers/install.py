@@ -39,7 +39,7 @@ def install_missing():
 
 def _needs():
     """The dependencies in pyproject.toml that a running notebook can lack."""
-    project = tomllib.loads((profile.ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((profile.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     front = {"jupyterlab", "ipykernel"}  # whoever runs a cell has a front end, perhaps another one
     return [need for need in project["dependencies"] if name_of(need) not in front]
 

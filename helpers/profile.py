@@ -2,6 +2,8 @@
 
 import os
 import platform
+import re
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -72,4 +74,20 @@ def device_name():
 def _cuda():
     import torch
 
-    return torch.cuda.is_available()
+    return torch.cuda.is_available() and _has_kernels(torch.cuda)
+
+
+def _has_kernels(cuda):
+    """Has this torch code for the GPU that is there? "Available" is said of cards that are too old, too."""
+    major, minor = cuda.get_device_capability()
+    built = [re.match(r"(sm|compute)_(\d+)", name) for name in cuda.get_arch_list()]
+    for kind, number in (found.groups() for found in built if found):
+        there, step = divmod(int(number), 10)
+        if (there == major and step <= minor) or (kind == "compute" and there < major):
+            return True
+    warnings.warn(
+        f"The GPU ({cuda.get_device_name()}, capability {major}.{minor}) is not one that this PyTorch has "
+        "code for, so the course runs on the processor.",
+        stacklevel=3,
+    )
+    return False

@@ -88,7 +88,7 @@ def ready():
 def wanted():
     """What the stamp of an up-to-date .venv says: a hash of the lists, where it stands, its Python."""
     python_below = f"{sys.version_info[:2]} {sys.base_prefix}"
-    lists = [*needs(), (ROOT / "constraints.txt").read_text(), str(VENV), python_below]
+    lists = [*needs(), (ROOT / "constraints.txt").read_text(encoding="utf-8"), str(VENV), python_below]
     return hashlib.sha256("\n".join(lists).encode()).hexdigest()
 
 

@@ -167,3 +167,29 @@ def test_the_one_list_is_satisfied_by_what_colab_had():
     project = tomllib.loads((course.ROOT / "pyproject.toml").read_text())["project"]
     needs = {r.name: r.specifier for r in map(Requirement, project["dependencies"])}
     assert {n: v for n, v in colab.items() if not needs[n].contains(v)} == {}
+
+
+@pytest.mark.parametrize(
+    "capability, built, usable",
+    [
+        ((9, 0), ["sm_80", "sm_90"], True),
+        ((8, 6), ["sm_80", "sm_90"], True),  # a binary of 8.0 runs on 8.6
+        ((6, 1), ["sm_75", "sm_80", "compute_90"], False),  # an old Pascal card
+        ((12, 0), ["sm_90", "compute_90"], True),  # compiled for it when first used
+        ((12, 0), ["sm_90"], False),
+        ((9, 0), ["sm_90a", "sm_120"], True),
+    ],
+)
+def test_a_gpu_without_code_is_none(capability, built, usable):
+    from types import SimpleNamespace
+
+    cuda = SimpleNamespace(
+        get_device_capability=lambda: capability,
+        get_arch_list=lambda: built,
+        get_device_name=lambda: "GeForce",
+    )
+    if usable:
+        assert profile._has_kernels(cuda)
+    else:
+        with pytest.warns(UserWarning, match=r"GeForce, capability \d+\.\d.*processor"):
+            assert not profile._has_kernels(cuda)

@@ -98,6 +98,58 @@ def test_celeba_with_some_pictures_only(tmp_path, capsys):
     assert "1 of the 3 train pictures are not in" in capsys.readouterr().out
 
 
+def kaggle(folder):
+    """As Kaggle packs it: one folder deeper, tables as CSV."""
+    official(folder)
+    inner = folder / "img_align_celeba"
+    inner.rename(folder / "inner")
+    inner.mkdir()
+    (folder / "inner").rename(inner / "img_align_celeba")
+    for name in (ATTRIBUTES, PARTITION):
+        rows = [line.split() for line in (folder / name).read_text().splitlines()]
+        rows = [["image_id", *NAMES], *rows[2:]] if name == ATTRIBUTES else [["image_id", "partition"], *rows]
+        (folder / name).with_suffix(".csv").write_text("".join(",".join(row) + "\r\n" for row in rows))
+        (folder / name).unlink()
+    return folder
+
+
+def renamed(folder, suffix):
+    """The same pictures, saved or named in another way."""
+    official(folder)
+    for path in list((folder / "img_align_celeba").iterdir()):
+        if suffix == ".png":
+            Image.open(path).save(path.with_suffix(suffix))
+            path.unlink()
+        else:
+            path.rename(path.with_suffix(suffix))
+    return folder
+
+
+def marked(folder):
+    """With the byte order mark that some editors put at the beginning of a text."""
+    official(folder)
+    for name in (ATTRIBUTES, PARTITION):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
+    return folder
+
+
+LAYOUTS = {
+    "Kaggle": kaggle,
+    "JPG": lambda folder: renamed(folder, ".JPG"),
+    "PNG": lambda folder: renamed(folder, ".png"),
+    "BOM": marked,
+}
+
+
+@pytest.mark.parametrize("make", LAYOUTS.values(), ids=LAYOUTS)
+def test_celeba_as_people_have_it(tmp_path, make):
+    plain, other = official(tmp_path / "official"), make(tmp_path / "other")
+    for split in ("train", "valid", "test"):
+        one, two = (load_faces("celeba", split, folder=folder) for folder in (plain, other))
+        assert torch.equal(one.pixels, two.pixels) and torch.equal(one.attributes, two.attributes)
+        assert one.ids == two.ids and one.names == two.names
+
+
 def replace(name, old, new):
     def damage(folder):
         text = (folder / name).read_bytes()
