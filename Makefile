@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8888
 
-.PHONY: lab reset test run notebooks faces checkpoints bench
+.PHONY: lab reset test run notebooks publish faces checkpoints bench
 
 lab:          # JupyterLab with a notebook open (NOTEBOOK=00, PORT=8888)
 	@$(PYTHON) -m tools.lab $(NOTEBOOK) --port $(PORT)
@@ -18,6 +18,9 @@ run:          # execute a notebook into build/ (NOTEBOOK=00)
 
 notebooks:    # build what changed in notebooks/source (NOTEBOOK=00 for one)
 	@$(PYTHON) -m tools.notebooks $(NOTEBOOK)
+
+publish:      # stamp the address of your copy (its git remote) into badges and set-up cells
+	@$(PYTHON) -m tools.publish
 
 faces:        # draw data/faces.parquet again
 	@$(PYTHON) -m tools.faces
