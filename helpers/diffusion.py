@@ -11,8 +11,6 @@ from torch.nn import functional as F
 from .schedules import Schedule, check_t
 from .targets import determinant, from_target, to_target
 
-VARIANCES = ("small", "large")
-
 
 def check_images(x: Tensor, name: str = "image") -> Tensor:
     """x unchanged if it is a float tensor (B, …) with values in [−1, 1], else a clear error."""
@@ -41,14 +39,19 @@ def transition(schedule: Schedule, t: Tensor, s: Tensor, like: Tensor) -> tuple[
     return factor, noise_t**2 - factor**2 * noise_s**2
 
 
+def check_variance(variance: str) -> None:
+    """ValueError unless `variance` is 'small' or 'large'."""
+    if variance not in ("small", "large"):
+        raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
+
+
 def step_variance(schedule: Schedule, t: Tensor, s: Tensor, like: Tensor, variance: str = "small") -> Tensor:
     """σ² of DDPM's step from t down to s, (B, 1, …, 1) in float64 (DDPM, section 3.2).
 
     'large': the variance β of q(x_t given x_s). 'small': β̃ = β · noise_s²/noise_t², that of the posterior,
     0 where s = 0. This is the one place where the two are defined. Raises ValueError for another name.
     """
-    if variance not in VARIANCES:
-        raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
+    check_variance(variance)
     beta = transition(schedule, t, s, like)[1]
     if variance == "large":
         return beta

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import profile
-from .diffusion import VARIANCES, step_variance
+from .diffusion import check_variance, step_variance
 from .schedules import Schedule
 from .targets import eps_from_x0
 
@@ -68,15 +68,15 @@ def step(
 ) -> Tensor:
     """x_s from the x0 and ε of a denoiser at step t (DDIM, eq. 12 and 16); all images (B, …).
 
-    x_s = signal_s · x0 + √(noise_s² − n²) · ε + m · z: of the noise of x_s the part n is drawn anew and
-    the rest kept; m is how strong the new z is. η = 0: n = m = 0, deterministic, any s ≠ t. η = 1 on
+    x_s = signal_s · x0 + √(noise_s² − n²) · ε + m · z: of the noise of x_s the part n = η·noise_s·√(1 − r²)
+    is drawn anew and the rest kept; r is the correlation of the noise in x_s with that in x_t, m how strong
+    the new z is. η = 0: n = m = 0, deterministic, any s ≠ t. η = 1 on
     neighbours is DDPM with σ² = β̃ (m = n); variance='large' keeps that mean and takes m² = β. z is
     required where η > 0 and s > 0. Raises ValueError for η outside [0, 1] or an unknown variance.
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"η must lie in [0, 1], not {eta}.")
-    if variance not in VARIANCES:
-        raise ValueError(f"There is no variance '{variance}'; choose 'small' (β̃) or 'large' (β).")
+    check_variance(variance)
     if variance == "large" and eta != 1:
         raise ValueError("The large variance belongs to η = 1.")
     (signal_t, noise_t), (signal_s, noise_s) = (schedule.at(k, x0, exact=True) for k in (t, s))
