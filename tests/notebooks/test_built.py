@@ -41,16 +41,6 @@ def test_stored_outputs(source):
             assert not notebooks.MACHINE.search(output.get("text", "") + text), where
 
 
-@built
-def test_cells_fit_a_projector(source):
-    for number, cell in enumerate(build.build(source).cells, 1):
-        if cell.cell_type == "code":
-            lines = cell.source.splitlines()
-            assert len(lines) <= 25, f"cell {number} has {len(lines)} lines"
-            wide = [line for line in lines if len(line) > 88]
-            assert not wide, f"cell {number}: {wide}"
-
-
 def test_nothing_was_built_without_a_source():
     there = {path.stem for path in build.NOTEBOOKS.glob("*.ipynb")}
     assert there == {source.stem for source in build.sources()}
