@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .arguments import whole
 from .celeba import HUB, SPLITS, NotFound, sources
 from .pictures import Faces, load_picture, photograph, square, to_tensor
 from .profile import DATA
@@ -34,8 +35,7 @@ def load_faces(
     """
     if split not in SPLITS:
         raise ValueError(f"There is no split '{split}'; choose one of {', '.join(SPLITS)}.")
-    if size < 1 or (limit is not None and limit < 1):
-        raise ValueError(f"size and limit must be at least 1, not {size} and {limit}.")
+    size, limit = whole(size, "size"), None if limit is None else whole(limit, "limit")
     if name == "embedded":
         return _embedded(split, size, limit)
     if name not in HUB:
@@ -121,7 +121,7 @@ def load_digits(size: int = 16) -> tuple[Tensor, Tensor]:
     """
     from sklearn import datasets
 
-    if size % 8:
+    if (size := whole(size, "size")) % 8:
         raise ValueError(f"The digits are 8×8; size must be a multiple of 8, not {size}.")
     digits = datasets.load_digits()
     images = torch.from_numpy(digits.images).float()[:, None] / 8 - 1  # (N, 1, 8, 8), 0…16 → −1…1
@@ -134,7 +134,8 @@ def load_points(name: str, n: int = 2000, seed: int = 0) -> Tensor:
     """Points in the plane (n, 2), each coordinate of about unit size: one of POINTS."""
     if name not in POINTS:
         raise ValueError(f"There are no points called '{name}'; choose one of {', '.join(POINTS)}.")
-    return torch.from_numpy(POINTS[name](n, np.random.default_rng(seed))).float()
+    rng = np.random.default_rng(whole(seed, "seed", 0))
+    return torch.from_numpy(POINTS[name](whole(n, "n"), rng)).float()
 
 
 def _swiss_roll(n, rng):

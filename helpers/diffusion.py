@@ -8,23 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .arguments import alike, check_floats, check_hole
 from .schedules import Schedule, check_t
 from .targets import determinant, from_target, to_target
 
 
-def check_images(x: Tensor, name: str = "image") -> Tensor:
-    """x unchanged if it is a float tensor (B, …) with values in [−1, 1], else a clear error."""
-    if not x.is_floating_point():
-        raise TypeError(f"{name} is {x.dtype}; images here are floats in [−1, 1]: use x / 127.5 - 1.")
-    if x.numel() and not x.abs().max() <= 1 + 1e-4:
-        raise ValueError(f"{name} must lie in [−1, 1], but it runs from {x.min():.2f} to {x.max():.2f}.")
-    return x
-
-
 def add_noise(schedule: Schedule, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     """x_t = signal_t · x_0 + noise_t · ε (DDPM, eq. 4); x0 and eps (B, …), t (B,) in 0…T."""
-    if x0.shape != eps.shape:
-        raise ValueError(f"x0 {tuple(x0.shape)} and eps {tuple(eps.shape)} must have one shape.")
+    alike(x0=x0, eps=eps)
     signal, noise = schedule.at(t, like=x0)
     return signal * x0 + noise * eps
 
@@ -60,7 +51,8 @@ def step_variance(schedule: Schedule, t: Tensor, s: Tensor, like: Tensor, varian
 
 def posterior(schedule: Schedule, x0: Tensor, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (B, …) and variance (B, 1, …, 1) of q(x_{t−1} given x_t, x_0), t in 1…T (DDPM, eq. 6, 7)."""
-    t = torch.as_tensor(t)
+    alike(x0=x0, x_t=x_t)
+    t = check_t(t, schedule.steps, len(x_t))
     if (t < 1).any():
         raise ValueError("The posterior of step t needs t ≥ 1: there is nothing before the clean image.")
     (_, noise_t), (signal_s, noise_s) = (schedule.at(k, x_t, exact=True) for k in (t, t - 1))
@@ -114,8 +106,9 @@ def diffusion_loss(
     hole, bool (B, 1, H, W): only these pixels are noisy and only they count (Palette, inpainting).
     """
     schedule = denoiser.schedule
-    if not x0.is_floating_point():
-        check_images(x0, "x0")
+    check_floats(x0, "x0")
+    if hole is not None:
+        check_hole(hole, x0)
     t = torch.randint(1, schedule.steps + 1, (len(x0),), generator=generator, device=x0.device)
     eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
     x_t = add_noise(schedule, x0, t, eps)

@@ -30,6 +30,8 @@ class MixtureDenoiser:
     def components(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """log(weight · density) (B, K), offsets x_t − signal·mean (B, K, D), variances (B, K)."""
         signal, noise = self.schedule.at(t, like=x_t)  # (B, 1)
+        if x_t.shape[1:] != self.means.shape[1:]:
+            raise ValueError(f"The points must be (B, {self.means.shape[1]}), not {tuple(x_t.shape)}.")
         variance = signal**2 * self.stds**2 + noise**2  # (B, K)
         offset = x_t[:, None] - signal[:, :, None] * self.means  # (B, K, D)
         log = -0.5 * (offset.square().sum(-1) / variance + x_t.shape[1] * (2 * math.pi * variance).log())

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .diffusion import check_images
+from .arguments import check_images
 
 
 class FaceFeatures(nn.Module):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from numbers import Real
 
 import torch
 from torch import Tensor
+
+from .arguments import alike
+from .schedules import check_t
 
 
 def drop_attributes(attributes: Tensor, all: float = 0.1, generator: torch.Generator | None = None) -> Tensor:
@@ -18,6 +23,10 @@ def drop_attributes(attributes: Tensor, all: float = 0.1, generator: torch.Gener
     def random(*shape):
         return torch.rand(shape, generator=generator, device=attributes.device)
 
+    alike(attributes=attributes)
+    if attributes.ndim != 2 or not 0 <= all <= 1:
+        shape = tuple(attributes.shape)
+        raise ValueError(f"Rows (B, A) are dropped with a probability in [0, 1], not {shape} with {all}.")
     rows, columns = attributes.shape
     lost = (random(rows, columns) < random(rows, 1)) | (random(rows, 1) < all)
     return attributes.masked_fill(lost, -1)
@@ -32,15 +41,18 @@ def guide(predict: Callable, scale: float, **null) -> Callable:
     Guidance, eq. 6). The answer takes the arguments of `predict`. Raises ValueError without a null, or
     where its condition is not given.
     """
+    if not isinstance(scale, (Real, Tensor)) or not math.isfinite(scale):
+        raise ValueError(f"The scale of guidance is a number, not {scale!r}.")
     if not null:
         raise ValueError("Guidance needs to know what an open condition is: for example attributes=-1.")
 
     def guided(x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
+        alike(x_t=x_t)
         given = {name: value for name, value in condition.items() if value is not None}
         if missing := ", ".join(name for name in null if name not in given):
             raise ValueError(f"Guidance has a null for {missing}, but no condition of this name was given.")
         twice = {name: torch.cat([value, left_open(name, value)]) for name, value in given.items()}
-        t = torch.as_tensor(t, device=x_t.device).expand(len(x_t))
+        t = check_t(t, 10**9, len(x_t)).to(x_t.device)
         x0, eps = predict(torch.cat([x_t, x_t]), torch.cat([t, t]), **twice)
         (x0_c, x0_u), (eps_c, eps_u) = x0.chunk(2), eps.chunk(2)
         return x0_u + scale * (x0_c - x0_u), eps_u + scale * (eps_c - eps_u)

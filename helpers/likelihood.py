@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .arguments import check_floats
 from .diffusion import add_noise, posterior, step_variance
 from .schedules import Schedule, check_t
 
@@ -145,6 +146,7 @@ def bound(
 
     A stratum's term is its width times L_{t−1}; options go to `step_term`. `strata(T, T−1)` takes every t.
     """
+    check_floats(x0, "x0")
     draw = dict(generator=generator, device=x0.device)
     columns, errors = [], []
     for low, high in zip([0, *edges[:-1]], edges, strict=True):

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .arguments import alike, check_hole, check_images, whole
+
 
 class Moments(NamedTuple):
     """Of n features of size F: the mean (F,) and the covariance (F, F), float64."""
@@ -23,11 +25,28 @@ def moments(features: Tensor) -> Moments:
 
     Raises ValueError for NaN or infinite features, which would end the process inside the linear algebra.
     """
-    features = features.double()
-    if not features.isfinite().all():
-        bad = int((~features.isfinite()).flatten(1).any(1).sum())
-        raise ValueError(f"{bad} of {len(features)} samples have features that are NaN or infinite.")
+    features = check_table(features)
     return Moments(len(features), features.mean(0), torch.atleast_2d(torch.cov(features.T)))
+
+
+def check_features(*sets: Tensor) -> list[Tensor]:
+    """Each set of features (N, F) in float64; ValueError unless finite and of one F."""
+    checked = [check_table(features) for features in sets]
+    if len({features.shape[1] for features in checked}) > 1:
+        told = " and ".join(str(tuple(features.shape)) for features in checked)
+        raise ValueError(f"Features must be of one size, not {told}.")
+    return checked
+
+
+def check_table(features: Tensor) -> Tensor:
+    """features (N, F) in float64; TypeError unless a tensor, ValueError unless a finite table."""
+    alike(features=features)
+    if features.ndim != 2:
+        raise ValueError(f"Features must be (N, F), one row for each sample, not {tuple(features.shape)}.")
+    features = features.double()
+    if bad := int((~features.isfinite()).any(1).sum()):
+        raise ValueError(f"{bad} of {len(features)} samples have features that are NaN or infinite.")
+    return features
 
 
 def frechet_distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
@@ -37,6 +56,8 @@ def frechet_distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
     covariance has no full rank.
     """
     a, b = (x if isinstance(x, Moments) else moments(x) for x in (a, b))
+    if len(a.mean) != len(b.mean):
+        raise ValueError(f"Features must be of one size, not {len(a.mean)} and {len(b.mean)}.")
     if min(a.n, b.n) <= len(a.mean):
         raise ValueError(
             f"A Fréchet distance in {len(a.mean)} features needs more than {len(a.mean)} samples "
@@ -54,9 +75,9 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
     Its mean is 0 for two samples of one distribution at any size, so it may be below 0, and it suits the
     small sets for which a Fréchet distance is biased. Raises ValueError for fewer than two samples.
     """
+    a, b = check_features(a, b)
     if min(len(a), len(b)) < 2:
         raise ValueError(f"A kernel distance needs two samples on each side, not {len(a)} and {len(b)}.")
-    a, b = a.double(), b.double()
 
     def kernel(x, y):
         return (x @ y.T / x.shape[1] + 1) ** 3
@@ -73,8 +94,9 @@ def inception_score(logits: Tensor) -> float:
 
     p(y) is the mean of p(y|x) over the N pictures. Raises ValueError unless logits are (N, K), N ≥ 1.
     """
-    if logits.ndim != 2 or not len(logits):
-        raise ValueError(f"logits must be (N, K), one row for each picture, not {tuple(logits.shape)}.")
+    alike(logits=logits)
+    if logits.ndim != 2 or not len(logits) or logits.isnan().any():
+        raise ValueError(f"logits must be (N, K), without NaN, one row a picture, not {tuple(logits.shape)}.")
     log = logits.double().log_softmax(1)  # (N, K)
     marginal = log.exp().mean(0)  # (K,)
     # 0 · log 0 is 0: a class that no picture shows has no part in the sum
@@ -89,12 +111,13 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3, batch: int = 1000) 
     share of fakes in a ball of a real sample, recall the share of real ones in a ball of a fake. Raises
     ValueError unless 1 ≤ k < N, M.
     """
+    (real, fake), k = check_features(real, fake), whole(k, "k", None)
     if not 1 <= k < min(len(real), len(fake)):
         raise ValueError(f"k must be at least 1 and below both counts, {len(real)} and {len(fake)}, not {k}.")
 
     def distances(a: Tensor, b: Tensor):
-        for part in a.double().split(batch):  # exact: a copy is at distance 0
-            yield torch.cdist(part, b.double(), compute_mode="donot_use_mm_for_euclid_dist")
+        for part in a.split(batch):  # exact: a copy is at distance 0
+            yield torch.cdist(part, b, compute_mode="donot_use_mm_for_euclid_dist")
 
     def covered(points: Tensor, by: Tensor) -> float:
         # the nearest of its own set is the point itself, so the k-th neighbour is number k + 1
@@ -112,6 +135,9 @@ def bootstrap(
     The normal interval and not the quantiles: drawing again repeats rows, which raises a
     Fréchet distance, so that quantiles would lie above the value they belong to.
     """
+    repeats = whole(repeats, "repeats", 2)
+    if not 0 < level < 1 or not all(len(sample) for sample in samples):
+        raise ValueError(f"An interval needs samples and a level between 0 and 1, not {level}.")
     generator = torch.Generator().manual_seed(seed)
 
     def again(sample: Tensor) -> Tensor:
@@ -125,7 +151,11 @@ def bootstrap(
 
 def nearest(a: Tensor, b: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
     """Root-mean-square distance (N,) of each a (N, …) to its nearest in b (M, …), and its index (N,)."""
-    b = b.flatten(1).float()
+    for name, x in dict(a=a, b=b).items():
+        alike(**{name: x})
+    if a.shape[1:] != b.shape[1:] or not len(b):
+        raise ValueError(f"Nothing in b {tuple(b.shape)} can be compared with a {tuple(a.shape)}.")
+    b, batch = b.flatten(1).float(), whole(batch, "batch")
     found = [torch.cdist(part.flatten(1).float(), b).min(dim=1) for part in a.split(batch)]
     scale = b.shape[1] ** 0.5
     return torch.cat([f.values for f in found]) / scale, torch.cat([f.indices for f in found])
@@ -136,6 +166,7 @@ def psnr(a: Tensor, b: Tensor, hole: Tensor | None = None) -> Tensor:
 
     With hole, bool (B, 1, H, W), over the pixels in it; ValueError where a picture has none.
     """
+    alike(a=a, b=b)
     return 10 * torch.log10(4 / masked_mean((a - b).square(), hole))
 
 
@@ -148,6 +179,7 @@ def ssim(a: Tensor, b: Tensor, hole: Tensor | None = None) -> Tensor:
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
+    alike(a=check_images(a, "a"), b=check_images(b, "b"))
     options = dict(data_range=2.0, reduction="none", return_full_image=True)
     return masked_mean(structural_similarity_index_measure(a, b, **options)[1], hole)
 
@@ -156,8 +188,8 @@ def masked_mean(values: Tensor, hole: Tensor | None) -> Tensor:
     """Mean per image (B,) of values (B, C, H, W) where hole, bool (B, 1, H, W), is True; None: everywhere."""
     if hole is None:
         return values.flatten(1).mean(1)
-    if hole.shape != (len(values), 1, *values.shape[2:]):
-        raise ValueError(f"The hole {tuple(hole.shape)} does not fit the pictures {tuple(values.shape)}.")
+    check_hole(hole, values)
+    hole = hole.expand(len(values), -1, -1, -1)
     counts = hole.flatten(1).sum(1) * values.shape[1]
     if (counts == 0).any():
         raise ValueError("A picture has no hole, so there is nothing inside it to score.")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .arguments import alike, whole
+
 DPI = 80
 # Okabe and Ito's eight colours, told apart by colour-blind readers too
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
@@ -36,6 +38,9 @@ def to_pixels(image: Tensor):
 
     Pixels of 0…255 (uint8) are taken as such. Raises TypeError for other whole numbers.
     """
+    alike(image=image)
+    if image.ndim != 3:
+        raise ValueError(f"An image to show is (C, H, W), not {tuple(image.shape)}.")
     if image.dtype == torch.uint8:
         image = image.float() / 127.5 - 1
     elif not image.is_floating_point() and image.dtype != torch.bool:
@@ -54,13 +59,19 @@ def show_images(
     """A grid of images (N, C, H, W) in [−1, 1], `side` inches each, with a title above each if given."""
     import matplotlib.pyplot as plt
 
+    if not isinstance(images, (Sequence, Tensor)) or isinstance(images, str):
+        raise TypeError(f"Images to show are tensors (C, H, W), not a {type(images).__name__}.")
+    if isinstance(images, Tensor):
+        alike(images=images)
     if len(images) < 1:
         raise ValueError("There are no images to show.")
+    for image in images:
+        alike(image=image)
     if images[0].ndim != 3:
         raise ValueError(f"Images to show are (N, C, H, W); the first of these is {tuple(images[0].shape)}.")
     if titles and len(titles) != len(images):
         raise ValueError(f"There are {len(images)} images but {len(titles)} titles.")
-    columns = min(columns, len(images))
+    columns = min(whole(columns, "columns"), len(images))
     rows = math.ceil(len(images) / columns)
     height = rows * (side + (0.24 if titles else 0.03)) + (0.3 if title else 0)
     fig, axes = plt.subplots(
@@ -98,6 +109,8 @@ def scatter(
     """Clouds of points (N, 2) side by side, each on axes from −limit to limit; returns the axes."""
     import matplotlib.pyplot as plt
 
+    if not len(points) or len(titles) != len(points):
+        raise ValueError(f"There are {len(points)} clouds of points but {len(titles)} titles.")
     fig, axes = plt.subplots(
         1, len(points), figsize=(side * len(points), side + 0.25), dpi=DPI, squeeze=False
     )

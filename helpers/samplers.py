@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from . import profile
+from .arguments import alike, whole
 from .diffusion import check_variance, step_variance
 from .schedules import Schedule
 from .targets import eps_from_x0
@@ -32,7 +33,7 @@ def timesteps(steps: int, count: int, spacing: str = "uniform") -> list[int]:
 
     spacing: 'uniform' or 'quadratic' (finer near the clean end). Raises ValueError unless 1 ≤ count ≤ T.
     """
-    if not 1 <= count <= steps:
+    if not 1 <= (count := whole(count, "count", None)) <= (steps := whole(steps, "steps")):
         raise ValueError(f"A schedule of {steps} steps can be walked in 1…{steps} steps, not {count}.")
     if spacing not in ("uniform", "quadratic"):
         raise ValueError(f"There is no spacing '{spacing}'; choose 'uniform' or 'quadratic'.")
@@ -77,6 +78,7 @@ def step(
     if not 0 <= eta <= 1:
         raise ValueError(f"η must lie in [0, 1], not {eta}.")
     check_variance(variance)
+    alike(x0=x0, eps=eps, **({} if z is None else {"z": z}))
     if variance == "large" and eta != 1:
         raise ValueError("The large variance belongs to η = 1.")
     (signal_t, noise_t), (signal_s, noise_s) = (schedule.at(k, x0, exact=True) for k in (t, s))
@@ -101,6 +103,7 @@ def denoise(
     predict: Callable, schedule: Schedule, x: Tensor, t: int, clip: bool = True, **condition
 ) -> tuple[Tensor, Tensor]:
     """x0 and ε (B, …) of the denoiser for x at step t; clip keeps x0 in [−1, 1] and derives ε again."""
+    alike(x=x)
     times = torch.full((len(x),), t, device=x.device)
     x0, eps = predict(x, times, **condition)
     if clip and t > 0:  # at t = 0 nothing is noise, so there is no ε to derive
@@ -154,6 +157,7 @@ def draw(
     """
     from tqdm.auto import tqdm
 
+    n, batch, side, seed = whole(n, "n"), whole(batch, "batch"), whole(side, "side"), whole(seed, "seed", 0)
     generator, walk, parts = torch.Generator().manual_seed(seed), pairs(timesteps(schedule.steps, steps)), []
     for first in tqdm(range(0, n, batch), f"{n} faces, {steps} steps", mininterval=5):
         x = torch.randn(min(batch, n - first), 3, side, side, generator=generator).to(device)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .arguments import check_floats, whole
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -61,8 +63,7 @@ class Schedule:
         exact: in float64 on the CPU. Neighbours differ by 1e-6, so the variance of a step is worked out
         before anything is rounded.
         """
-        if not like.is_floating_point():
-            raise TypeError(f"Images are {like.dtype}, but must be floats in [−1, 1]: use x / 127.5 - 1.")
+        check_floats(like, "image")
         t = check_t(t, self.steps, len(like))
         shape = (-1,) + (1,) * (like.ndim - 1)
         dtype, device = (torch.float64, "cpu") if exact else (like.dtype, like.device)
@@ -75,6 +76,8 @@ def check_t(t: Tensor, steps: int, batch: int) -> Tensor:
 
     Raises TypeError for fractional t, ValueError for t out of range or of the wrong length.
     """
+    if t is None or isinstance(t, str):
+        raise TypeError(f"t counts steps, so it must be an integer tensor, not {t!r}.")
     t = torch.as_tensor(t)
     if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:
         raise TypeError(f"t counts steps, so it must be an integer tensor, not {t.dtype}.")
@@ -163,7 +166,5 @@ def make_schedule(name: str, steps: int = 1000, log_snr_shift: float = 0.0) -> S
     """
     if name not in SCHEDULES:
         raise ValueError(f"There is no schedule '{name}'; choose one of {', '.join(SCHEDULES)}.")
-    if steps < 1:
-        raise ValueError(f"A schedule needs at least 1 step, not {steps}.")
-    schedule = SCHEDULES[name](steps)
+    schedule = SCHEDULES[name](whole(steps, "steps"))
     return shift(schedule, log_snr_shift) if log_snr_shift else schedule

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
+from .arguments import whole
 from .samplers import State, denoise, distinct, step
 from .schedules import Schedule
 from .targets import eps_from_x0, from_target
@@ -23,7 +24,9 @@ def karras(schedule: Schedule, count: int, high: float = 80.0, rho: float = 7.0)
     """
     sigma = (schedule.noise / schedule.signal)[1:]  # σ_1 … σ_T, rising; ∞ where there is no signal
     sigma = sigma[sigma <= high]
-    if not 1 <= count <= len(sigma):
+    if rho <= 0:
+        raise ValueError(f"ρ must be above 0, not {rho}.")
+    if not 1 <= (count := whole(count, "count", None)) <= len(sigma):
         raise ValueError(f"Up to σ = {high:g} this table has {len(sigma)} steps, so not {count}.")
     ends = sigma[[0, -1]] ** (1 / rho)
     u = torch.linspace(0, 1, count, dtype=torch.float64) if count > 1 else torch.ones(1, dtype=torch.float64)
@@ -46,9 +49,9 @@ def heun(
     where σ is moderate (`karras`): over a step down from a huge σ the mean of the slopes says nothing.
     """
     for t, s in walk:
-        times, to = (torch.full((len(x),), i, device=x.device) for i in (t, s))
         with torch.no_grad():
             x0, eps = denoise(predict, schedule, x, t, clip, **condition)
+            times, to = (torch.full((len(x),), i, device=x.device) for i in (t, s))
             there = step(schedule, x0, eps, times, to)
             if schedule.noise[s] > 0 and schedule.signal[t] > 0 and schedule.signal[s] > 0:
                 mean = (eps + denoise(predict, schedule, there, s, clip, **condition)[1]) / 2
@@ -74,9 +77,9 @@ def dpm_solver(
     for t, s in walk:
         if s >= t or (before is not None and t != last[1]):
             raise ValueError(f"DPM-Solver++ walks down without a gap, but here is a step from {t} to {s}.")
-        times, to = (torch.full((len(x),), i, device=x.device) for i in (t, s))
         with torch.no_grad():
             x0, eps = denoise(predict, schedule, x, t, clip, **condition)
+            times, to = (torch.full((len(x),), i, device=x.device) for i in (t, s))
             ahead = x0
             if before is not None and schedule.noise[s] > 0:
                 log_snr = schedule.log_snr

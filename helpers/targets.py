@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .arguments import alike
 from .schedules import Schedule
 
 # c · answer = a · x0 + b · ε: the coefficients (a, b, c) of each target, from signal_t and noise_t.
@@ -40,6 +41,7 @@ def to_target(schedule: Schedule, x0: Tensor, eps: Tensor, t: Tensor, target: st
 
     ε, x0, v = signal·ε − noise·x0, score = −ε/noise (t ≥ 1), velocity = ε − x0.
     """
+    alike(x0=x0, eps=eps)
     signal, noise = schedule.at(t, like=x0)
     a, b, c = coefficients(target, signal, noise)
     return (a * x0 + b * eps) / c
@@ -53,6 +55,7 @@ def from_target(
     The inverse of `to_target`, all (B, …), t (B,) in 1…T. Raises ValueError where the two are one: ε and
     score at signal_t = 0, x0 at t = 0.
     """
+    alike(answer=answer, x_t=x_t)
     signal, noise = schedule.at(t, like=x_t)
     a, b, c = coefficients(target, signal, noise)
     both = determinant(target, signal, noise)

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from .diffusion import add_noise, check_images
+from .arguments import alike, check_hole, check_images, whole
+from .diffusion import add_noise
 from .pictures import as_file, to_tensor
 from .schedules import Schedule
 from .targets import eps_from_x0
@@ -29,10 +30,9 @@ def make_holes(kind: str, n: int, size: int, generator: torch.Generator | None =
     """
     if kind not in HOLES:
         raise ValueError(f"There are no holes of kind '{kind}'; choose one of {', '.join(HOLES)}.")
-    if n < 1 or size < 8:
-        raise ValueError(f"A hole needs n ≥ 1 and a side of at least 8 pixels, not {n} and {size}.")
+    n, size = whole(n, "n"), whole(size, "size", 8)
 
-    def whole(low, high):  # low … high − 1
+    def number(low, high):  # low … high − 1
         return int(torch.randint(low, high, (), generator=generator))
 
     holes = torch.zeros(n, 1, size, size, dtype=torch.bool)
@@ -41,15 +41,15 @@ def make_holes(kind: str, n: int, size: int, generator: torch.Generator | None =
         if kind == "centre":
             hole[quarter : quarter + half, quarter : quarter + half] = True
         elif kind == "half":
-            (hole, hole.T)[whole(0, 2)][_side(whole(0, 2), half)] = True
+            (hole, hole.T)[number(0, 2)][_side(number(0, 2), half)] = True
         elif kind == "boxes":
-            for _ in range(whole(1, 5)):
-                h, w = whole(size // 8, half), whole(size // 8, half)
-                top, left = whole(0, size - h + 1), whole(0, size - w + 1)
+            for _ in range(number(1, 5)):
+                h, w = number(size // 8, half), number(size // 8, half)
+                top, left = number(0, size - h + 1), number(0, size - w + 1)
                 hole[top : top + h, left : left + w] = True
         elif kind == "brush":
-            hole |= _strokes(size, whole)
-        elif (side := whole(0, 5)) == 4:
+            hole |= _strokes(size, number)
+        elif (side := number(0, 5)) == 4:
             hole |= True
             hole[quarter : quarter + half, quarter : quarter + half] = False
         else:
@@ -61,16 +61,16 @@ def _side(end: int, width: int) -> slice:
     return slice(-width, None) if end else slice(0, width)
 
 
-def _strokes(size: int, whole: Callable) -> Tensor:
+def _strokes(size: int, number: Callable) -> Tensor:
     """One to three strokes of a thick brush that turns as it goes, bool (size, size)."""
     image = Image.new("1", (size, size))
     pen = ImageDraw.Draw(image)
-    for _ in range(whole(1, 4)):
-        width = whole(size // 12 + 1, size // 5 + 2)
-        x, y, angle = whole(0, size), whole(0, size), whole(0, 360)
-        for _ in range(whole(3, 8)):
-            angle += whole(-100, 101)
-            length = whole(size // 8, size // 3)
+    for _ in range(number(1, 4)):
+        width = number(size // 12 + 1, size // 5 + 2)
+        x, y, angle = number(0, size), number(0, size), number(0, 360)
+        for _ in range(number(3, 8)):
+            angle += number(-100, 101)
+            length = number(size // 8, size // 3)
             end = (
                 int(np.clip(x + length * np.cos(np.radians(angle)), 0, size - 1)),
                 int(np.clip(y + length * np.sin(np.radians(angle)), 0, size - 1)),
@@ -86,19 +86,14 @@ def cut(x0: Tensor, hole: Tensor, generator: torch.Generator | None = None) -> T
 
     Raises ValueError where picture and hole differ in size.
     """
-    if hole.dtype != torch.bool:
-        raise TypeError(f"A hole is a bool tensor, True where the picture is unknown, not {hole.dtype}.")
-    if hole.ndim != 4 or hole.shape[1] != 1 or hole.shape[2:] != x0.shape[2:]:
-        raise ValueError(
-            f"The hole {tuple(hole.shape)} does not fit the picture {tuple(x0.shape)}: "
-            f"it must be (B, 1, {x0.shape[2]}, {x0.shape[3]})."
-        )
-    noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=check_images(x0).dtype)
+    check_hole(hole, check_images(x0, "x0"))
+    noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
     return torch.where(hole, noise, x0)
 
 
 def grey(x0: Tensor) -> Tensor:
     """The brightness (ITU-R BT.601) of x0 (B, 3, H, W), repeated to three channels."""
+    alike(x0=x0)
     return (x0 * x0.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True).expand_as(x0)
 
 
@@ -107,7 +102,8 @@ def shrink(x0: Tensor, factor: int = 4) -> Tensor:
 
     Raises ValueError where a side is not divisible by the factor.
     """
-    h, w = x0.shape[-2:]
+    h, w = check_images(x0, "x0").shape[-2:]
+    factor = whole(factor, "factor")
     if h % factor or w % factor:
         raise ValueError(f"A picture of {h}×{w} cannot be shrunk by {factor}: take sides divisible by it.")
     return F.avg_pool2d(x0, factor)
@@ -115,6 +111,10 @@ def shrink(x0: Tensor, factor: int = 4) -> Tensor:
 
 def enlarge(small: Tensor, factor: int = 4) -> Tensor:
     """Bicubic enlargement, kept in [−1, 1]; (B, C, h, w) → (B, C, factor·h, factor·w)."""
+    check_images(small, "small")
+    factor = whole(factor, "factor")
+    if small.ndim != 4:
+        raise ValueError(f"A picture to enlarge is (B, C, h, w), not {tuple(small.shape)}.")
     return F.interpolate(small, scale_factor=factor, mode="bicubic", align_corners=False).clamp(-1, 1)
 
 
@@ -126,6 +126,8 @@ def noisy_large(
     s (B,) counts the steps of `schedule`. Answers (B, C + 1, factor·h, factor·w), each pixel repeated; the
     last channel tells the network noise_s.
     """
+    check_images(small, "small")
+    factor = whole(factor, "factor")
     z = torch.randn(small.shape, generator=generator, device=small.device, dtype=small.dtype)
     noise = schedule.at(s, like=small)[1].expand_as(small[:, :1])
     return F.interpolate(torch.cat([add_noise(schedule, small, s, z), noise], 1), scale_factor=factor)
@@ -136,10 +138,12 @@ def jpeg(x0: Tensor, quality: int | Tensor) -> Tensor:
 
     Raises ValueError for another quality.
     """
+    if check_images(x0, "x0").ndim != 4 or not len(x0):
+        raise ValueError(f"x0 must be (B, 3, H, W), B ≥ 1, not {tuple(x0.shape)}.")
     quality = torch.as_tensor(quality).expand(len(x0)).tolist()
     if not all(1 <= q <= 95 for q in quality):
         raise ValueError(f"The quality of a JPEG is 1…95, not {min(quality)} to {max(quality)}.")
-    pixels = ((check_images(x0) + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+    pixels = ((x0 + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
     after = []
     for picture, q in zip(pixels, quality, strict=True):
         file = as_file(Image.fromarray(picture), "JPEG", quality=int(q))
@@ -171,6 +175,7 @@ def damage(
             kinds = HOLES[:4] if task == "inpaint" else ("border",)
             pick = torch.randint(len(kinds), (len(x0),), generator=generator).tolist()
             hole = torch.cat([make_holes(kinds[k], 1, x0.shape[-1], generator) for k in pick])
+        check_hole(hole, x0)
         return cut(x0.cpu(), hole.cpu(), generator).to(x0.device), hole.to(x0.device)
     everything = torch.ones_like(x0[:, :1], dtype=torch.bool)
     if task == "colourise":
@@ -187,6 +192,9 @@ def restore(predict: Callable, schedule: Schedule, y: Tensor, hole: Tensor) -> C
     hole (Palette, inpainting), and so does the x0 that comes back, with the ε that leads from there to
     x_t. So every sampler fills holes. t ≥ 1.
     """
+
+    alike(y=y)
+    check_hole(hole, y)
 
     def restored(x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
         x0 = torch.where(hole, predict(torch.where(hole, x_t, y), t, image=y, **condition)[0], y)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from . import profile
+from .arguments import whole
 from .files import alone, load_state, plain, save_state
 
 
@@ -32,6 +33,12 @@ def batch_indices(n: int, batch: int, step: int, seed: int) -> Tensor:
 
     It depends on nothing but its arguments, so a resumed run sees the pictures it would have seen.
     """
+    n, batch, step, seed = (
+        whole(n, "n"),
+        whole(batch, "batch"),
+        whole(step, "step", 0),
+        whole(seed, "seed", 0),
+    )
     first = step * batch
     epochs = range(first // n, (first + batch - 1) // n + 1)
     order = [torch.randperm(n, generator=torch.Generator().manual_seed(seed * 100_003 + e)) for e in epochs]

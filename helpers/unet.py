@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .arguments import check_floats
 from .layers import (
     AttributeEmbedding,
     Downsample,
@@ -103,6 +104,7 @@ class UNet(nn.Module):
 
     def embed(self, x, t, attributes, image) -> tuple[Tensor, Tensor]:
         """Checks the input; the picture as the first convolution sees it, and the embedding (B, E)."""
+        check_floats(x, "x")
         if x.ndim != 4 or x.shape[1] != self.channels:
             raise ValueError(f"x must be (B, {self.channels}, H, W), not {tuple(x.shape)}.")
         if x.shape[2] % self.factor or x.shape[3] % self.factor:

@@ -14,32 +14,14 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from helpers.files import check_writable, write_text
+from tools.page import page
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-# nbconvert's page asks the web for three scripts before it shows anything. Of these only the one that
-# sets the formulas is needed, and without a network the page has to come all the same, and say so.
-PAGE = """\
-{%- extends 'lab/index.html.j2' -%}
-{%- block html_head_js_requirejs -%}{%- endblock -%}
-{%- block html_head_js_mermaidjs -%}{%- endblock -%}
-{%- block html_head_js_mathjax -%}
-{{ super() | replace("<script src=", "<script async src=") }}
-{%- endblock -%}
-{%- block body_header -%}
-{{ super() }}
-<p id="formulas" hidden><b>The formulas below need a network:</b> the browser could not fetch MathJax,
-so they stand here as they were typed, in LaTeX. In JupyterLab they are shown without a network.</p>
-<script>
-addEventListener("load", () => { document.getElementById("formulas").hidden = !!window.MathJax; });
-</script>
-{%- endblock -%}
-"""
 
 
 class CellFailed(Exception):
@@ -141,11 +123,8 @@ def run(path, out=ROOT / "build"):
     check_writable(out)  # before the work, not after it
     nb = nbformat.read(path, as_version=4)
     record = execute(nb, path.parent, path.stem)
-    page, _ = HTMLExporter(raw_template=PAGE).from_notebook_node(
-        nb, {"metadata": {"name": path.stem, "path": str(path.parent)}}
-    )
     html = out / f"{page_of(path)}.html"
-    write_text(html, page)
+    write_text(html, page(nb, path))
     for i in sorted(record.seconds, key=record.seconds.get, reverse=True)[:5]:
         print(f"{record.seconds[i]:7.1f} s  cell {i + 1}: {first_line(nb.cells[i])}")
     minutes = sum(record.seconds.values()) / 60

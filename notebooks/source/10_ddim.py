@@ -797,12 +797,16 @@ counts = sorted({steps for steps, _ in cells})
 floor = {int(n): fd for n, fd in stored["floor"].items()}
 
 
+def right(kind, width):          # the hat of σ̂ counts as a letter, but takes no column
+    return " " * (width - len(kind.replace("\u0302", ""))) + kind
+
+
 def show_table(value, width=9):
     print(f"{'η':>5s}" + "".join(f"{f'S = {S}':>{width}s}" for S in counts))
     for kind in KINDS:
         found = [cells.get((S, kind)) for S in counts]
         words = [value(cell) if cell else "" for cell in found]
-        print(f"{kind:>5s}" + "".join(f"{word:>{width}s}" for word in words))
+        print(right(kind, 5) + "".join(f"{word:>{width}s}" for word in words))
 
 
 # %%
@@ -837,7 +841,7 @@ PAPER = {
 for data, rows in PAPER.items():
     print(f"{data:>9s}" + "".join(f"{f'S = {S}':>10s}" for S in PAPER_STEPS))
     for kind, values in rows.items():
-        print(f"{kind:>9s}" + "".join(f"{value:10.2f}" for value in values))
+        print(right(kind, 9) + "".join(f"{value:10.2f}" for value in values))
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(10, 2.9))
@@ -869,7 +873,7 @@ for (S, kind), cell in sorted(cells.items()):
     if kind in ("0.2", "0.5", "1", "σ̂") and (over := cell.get("over_zero")):
         low, high = over["excess_interval"]
         verdict = "surely worse" if low > 0 else "surely better" if high < 0 else ""
-        print(f"S = {S:4d}, {kind:>3s}: {over['excess']:+6.2f}",
+        print(f"S = {S:4d}, {right(kind, 3)}: {over['excess']:+6.2f}",
               f"({low:+.2f} … {high:+.2f}), n = {over['n']}  {verdict}")
 
 # %% [markdown]

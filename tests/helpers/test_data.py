@@ -452,7 +452,7 @@ BAD_CALLS = {
     "name": (dict(name="celeb"), "no faces called 'celeb'.*'embedded', 'celeba' or 'celeba-hq'"),
     "split": (dict(split="validation"), "no split 'validation'.*train, valid, test"),
     "size": (dict(size=0), "at least 1, not 0"),
-    "limit": (dict(limit=0), "at least 1, not 64 and 0"),
+    "limit": (dict(limit=0), "limit must be at least 1, not 0"),
 }
 
 

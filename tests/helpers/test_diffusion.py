@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from helpers import schedules
-from helpers.diffusion import Denoiser, add_noise, check_images, diffusion_loss, posterior, transition
+from helpers.arguments import check_images
+from helpers.diffusion import Denoiser, add_noise, diffusion_loss, posterior, transition
 from helpers.schedules import make_schedule
 from helpers.targets import TARGETS, eps_from_x0, from_target, min_snr_weight, to_target, x0_weight
 

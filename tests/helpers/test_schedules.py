@@ -119,7 +119,7 @@ def test_at_picks_one_entry_per_image():
 @pytest.mark.parametrize("steps", [0, -3])
 @pytest.mark.parametrize("name", schedules.SCHEDULES)
 def test_steps_below_1(name, steps):
-    with pytest.raises(ValueError, match="at least 1 step"):
+    with pytest.raises(ValueError, match=f"steps must be at least 1, not {steps}"):
         make_schedule(name, steps)
 
 

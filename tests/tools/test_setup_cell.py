@@ -49,7 +49,9 @@ def place(tmp_path):
     colab = tmp_path / "colab"
     colab.mkdir()
     (colab / "sitecustomize.py").write_text(
-        "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+        "import importlib.machinery, sys, types\n"
+        "colab = sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+        "colab.__spec__ = importlib.machinery.ModuleSpec('google.colab', None)  # some packages ask for it\n"
     )
     empty = tmp_path / "empty"
     empty.mkdir()
