@@ -33,7 +33,7 @@ from helpers.train import fit
 from helpers.unet import UNet, count_parameters
 
 HERE = Path(__file__).parent
-RECIPE = dict(batch=32, lr=2e-3, warmup=100, ema=0.995, bf16=True, channels_last=True)
+RECIPE = dict(batch=32, lr=2e-3, warmup=100, ema=0.995, precision="auto", channels_last=True)
 CANDIDATES = {  # name: (side of the picture, arguments of the network)
     "32², 48-96-128": (32, dict(widths=(48, 96, 128))),
     "64² folded, 48-96-128": (64, dict(widths=(48, 96, 128), patch=2)),

@@ -17,9 +17,9 @@ USER = "as its users run it"
 PLAIN = "bf16, channels-last"
 COMPILED = "bf16, channels-last, compiled"
 SETTINGS = {  # how a step is run, besides the way its users run it
-    "bf16": dict(bf16=True),
-    PLAIN: dict(bf16=True, channels_last=True),
-    COMPILED: dict(bf16=True, channels_last=True, compile=True),
+    "bf16": dict(precision="auto"),
+    PLAIN: dict(precision="auto", channels_last=True),
+    COMPILED: dict(precision="auto", channels_last=True, compile=True),
 }
 
 

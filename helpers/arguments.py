@@ -23,7 +23,10 @@ def whole(value, name: str, least: int | None = 1) -> int:
 
 
 def alike(**tensors: Tensor) -> None:
-    """TypeError unless all are tensors, ValueError unless all have one shape (B, …): nothing is broadcast."""
+    """TypeError unless all are tensors, ValueError unless all have one shape (B, …) and lie on one device.
+
+    Nothing is broadcast, and no picture is moved without a word; t, attributes and holes are moved.
+    """
     for name, x in tensors.items():
         if not isinstance(x, Tensor):
             raise TypeError(f"{name} must be a tensor (B, …), not a {type(x).__name__}.")
@@ -32,6 +35,9 @@ def alike(**tensors: Tensor) -> None:
     if len({x.shape for x in tensors.values()}) > 1:
         told = " and ".join(f"{name} {tuple(x.shape)}" for name, x in tensors.items())
         raise ValueError(f"{told} must have one shape.")
+    if len({x.device for x in tensors.values()}) > 1:
+        told = ", ".join(f"{name} on {x.device}" for name, x in tensors.items())
+        raise ValueError(f"These must lie on one device: {told}; use x.to(device).")
 
 
 def check_floats(x: Tensor, name: str) -> None:
@@ -49,8 +55,11 @@ def check_images(x: Tensor, name: str = "image") -> Tensor:
     return x
 
 
-def check_hole(hole: Tensor, x: Tensor) -> None:
-    """TypeError unless hole is bool, ValueError unless it is (B or 1, 1, H, W) for x (B, C, H, W)."""
+def check_hole(hole: Tensor, x: Tensor) -> Tensor:
+    """hole on the device of x (B, C, H, W).
+
+    Raises TypeError unless it is bool, ValueError unless it is (B or 1, 1, H, W).
+    """
     alike(hole=hole)
     if hole.dtype != torch.bool:
         raise TypeError(f"A hole is a bool tensor, True where the picture is unknown, not {hole.dtype}.")
@@ -59,3 +68,4 @@ def check_hole(hole: Tensor, x: Tensor) -> None:
             f"The hole {tuple(hole.shape)} does not fit the pictures {tuple(x.shape)}: "
             f"it must be ({len(x)}, 1{', '.join(['', *map(str, x.shape[2:])])})."
         )
+    return hole.to(x.device)

@@ -20,6 +20,12 @@ def add_noise(schedule: Schedule, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     return signal * x0 + noise * eps
 
 
+def noise_like(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Standard Gaussian noise of the shape of x, drawn on the generator's device and brought to that of x."""
+    device = x.device if generator is None else generator.device
+    return torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype).to(x.device)
+
+
 def transition(schedule: Schedule, t: Tensor, s: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
     """Factor and variance of q(x_t given x_s), s < t; for neighbours √α_t and β_t (DDPM, eq. 2).
 
@@ -108,9 +114,10 @@ def diffusion_loss(
     schedule = denoiser.schedule
     check_floats(x0, "x0")
     if hole is not None:
-        check_hole(hole, x0)
-    t = torch.randint(1, schedule.steps + 1, (len(x0),), generator=generator, device=x0.device)
-    eps = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+        hole = check_hole(hole, x0)
+    where = x0.device if generator is None else generator.device
+    t = torch.randint(1, schedule.steps + 1, (len(x0),), generator=generator, device=where)
+    eps = noise_like(x0, generator)
     x_t = add_noise(schedule, x0, t, eps)
     answer = denoiser.answer(x_t if hole is None else torch.where(hole, x_t, x0), t, **condition)
     wanted = to_target(schedule, x0, eps, t, denoiser.target)

@@ -53,9 +53,12 @@ class AttributeEmbedding(nn.Module):
             raise ValueError(
                 f"attributes must be (B, {len(self.cardinalities)}), not {tuple(attributes.shape)}."
             )
-        if ((attributes < -1) | (attributes >= self.size)).any():
+        attributes = attributes.long().to(self.first.device)
+        outside = ((attributes < -1) | (attributes >= self.size)).any(1, keepdim=True)
+        if outside.device.type == "cpu" and outside.any():  # to look would make a GPU wait: there it is NaN
             raise ValueError("An attribute's value lies outside its range; −1 leaves it open.")
-        return self.table(self.first + 1 + attributes.long()).sum(1)  # (B, A, dim) → (B, dim)
+        rows = self.first + 1 + attributes.clamp(min=-1).minimum(self.size - 1)
+        return self.table(rows).sum(1).masked_fill(outside, math.nan)  # (B, A, dim) → (B, dim)
 
 
 class SelfAttention(nn.Module):

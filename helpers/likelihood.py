@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .arguments import check_floats
-from .diffusion import add_noise, posterior, step_variance
+from .diffusion import add_noise, noise_like, posterior, step_variance
 from .schedules import Schedule, check_t
 
 
@@ -147,12 +147,11 @@ def bound(
     A stratum's term is its width times L_{t−1}; options go to `step_term`. `strata(T, T−1)` takes every t.
     """
     check_floats(x0, "x0")
-    draw = dict(generator=generator, device=x0.device)
+    where = x0.device if generator is None else generator.device
     columns, errors = [], []
     for low, high in zip([0, *edges[:-1]], edges, strict=True):
-        t = torch.randint(low + 1, high + 1, (len(x0),), **draw)
-        eps = torch.randn(x0.shape, dtype=x0.dtype, **draw)
-        term, error = step_term(predict, schedule, x0, t, eps, **options)
+        t = torch.randint(low + 1, high + 1, (len(x0),), generator=generator, device=where)
+        term, error = step_term(predict, schedule, x0, t, noise_like(x0, generator), **options)
         columns.append((high - low) * term)
         errors.append(error.sqrt())
     steps = torch.stack(columns[1:], 1)

@@ -188,8 +188,7 @@ def masked_mean(values: Tensor, hole: Tensor | None) -> Tensor:
     """Mean per image (B,) of values (B, C, H, W) where hole, bool (B, 1, H, W), is True; None: everywhere."""
     if hole is None:
         return values.flatten(1).mean(1)
-    check_hole(hole, values)
-    hole = hole.expand(len(values), -1, -1, -1)
+    hole = check_hole(hole, values).expand(len(values), -1, -1, -1)
     counts = hole.flatten(1).sum(1) * values.shape[1]
     if (counts == 0).any():
         raise ValueError("A picture has no hole, so there is nothing inside it to score.")

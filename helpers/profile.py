@@ -37,14 +37,26 @@ def device():
 
 
 def autocast(device, wanted=True):
-    """A `torch.autocast` to bf16 where `device` is fast at it and it is wanted; else it does nothing.
-
-    A processor without instructions for bf16 computes convolutions in it up to eight times slower.
-    """
+    """A `torch.autocast` to the precision at which `device` is fast (`fast_dtype`), where it is wanted."""
     import torch
 
     kind = torch.device(device).type
-    return torch.autocast(kind, torch.bfloat16, enabled=wanted and fast_bf16(kind))
+    dtype = fast_dtype(kind)
+    enabled = wanted and dtype != torch.float32
+    return torch.autocast(kind, dtype if enabled else torch.bfloat16, enabled=enabled)
+
+
+def fast_dtype(kind):
+    """The precision for a device of this kind ("cpu", "cuda", …): bf16 where it is fast, else fp16 on a GPU.
+
+    Older GPUs (Colab's T4) have fp16 alone; training in it needs a scaled loss (`fit` does that). On a
+    processor without instructions for bf16 convolutions are up to eight times slower in it: there, float32.
+    """
+    import torch
+
+    if fast_bf16(kind):
+        return torch.bfloat16
+    return torch.float16 if kind == "cuda" else torch.float32
 
 
 @cache

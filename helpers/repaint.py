@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from .diffusion import add_noise, transition
+from .diffusion import add_noise, noise_like, transition
 from .samplers import State, last, pairs, sample
 from .schedules import Schedule
 
@@ -49,7 +49,7 @@ def repaint(
         raise ValueError(f"The hole {tuple(hole.shape)} does not fit the picture {tuple(known.shape)}.")
     x0, options = known, {"eta": 1.0, **options}
     for t, s in walk:
-        z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        z = noise_like(x, generator)
         to, at = (torch.full((len(x),), step) for step in (s, t))
         if s > t:  # q(x_s given x_t)
             factor, variance = transition(schedule, to, at, x)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import profile
 from .arguments import alike, whole
-from .diffusion import check_variance, step_variance
+from .diffusion import check_variance, noise_like, step_variance
 from .schedules import Schedule
 from .targets import eps_from_x0
 
@@ -104,8 +104,8 @@ def denoise(
 ) -> tuple[Tensor, Tensor]:
     """x0 and ε (B, …) of the denoiser for x at step t; clip keeps x0 in [−1, 1] and derives ε again."""
     alike(x=x)
-    times = torch.full((len(x),), t, device=x.device)
-    x0, eps = predict(x, times, **condition)
+    times = torch.full((len(x),), t)  # on the CPU, where its range is looked at and no GPU waits for it
+    x0, eps = predict(x, times.to(x.device), **condition)
     if clip and t > 0:  # at t = 0 nothing is noise, so there is no ε to derive
         x0 = x0.clamp(-1, 1)
         eps = eps_from_x0(schedule, x, x0, times)
@@ -130,9 +130,9 @@ def sample(
     for t, s in walk:
         with torch.no_grad():
             x0, eps = denoise(predict, schedule, x, t, clip, **condition)
-            times, z = torch.full((len(x),), t, device=x.device), None
+            times, z = torch.full((len(x),), t), None
             if eta > 0 and s > 0:
-                z = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+                z = noise_like(x, generator)
             x = step(schedule, x0, eps, times, times.new_full((len(x),), s), eta, z, variance)
         yield State(s, x, x0)
 

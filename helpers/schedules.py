@@ -67,14 +67,19 @@ class Schedule:
         t = check_t(t, self.steps, len(like))
         shape = (-1,) + (1,) * (like.ndim - 1)
         dtype, device = (torch.float64, "cpu") if exact else (like.dtype, like.device)
-        t = t.to(device)
-        return tuple(table.to(device, dtype)[t].view(shape) for table in (self.signal, self.noise))
+        if exact or t.device.type == "cpu":  # looked up here and sent there: nothing waits for a GPU
+            t = t.cpu()
+            return tuple(x[t].to(device, dtype).view(shape) for x in (self.signal, self.noise))
+        outside, t = (t < 0) | (t > self.steps), t.clamp(0, self.steps)
+        tables = (x.to(device, dtype)[t].masked_fill(outside, math.nan) for x in (self.signal, self.noise))
+        return tuple(x.view(shape) for x in tables)
 
 
 def check_t(t: Tensor, steps: int, batch: int) -> Tensor:
     """t as a long tensor (B,) with every entry in 0…T; a number is repeated for the whole batch.
 
-    Raises TypeError for fractional t, ValueError for t out of range or of the wrong length.
+    Raises TypeError for fractional t, ValueError for t out of range or of the wrong length. The range is only
+    looked at on the CPU: to read a value back makes a GPU wait. There a t out of range gives NaN.
     """
     if t is None or isinstance(t, str):
         raise TypeError(f"t counts steps, so it must be an integer tensor, not {t!r}.")
@@ -84,7 +89,7 @@ def check_t(t: Tensor, steps: int, batch: int) -> Tensor:
     t = t.long().expand(batch) if t.ndim == 0 else t.long()
     if t.shape != (batch,):
         raise ValueError(f"t must have one entry per image: shape ({batch},), not {tuple(t.shape)}.")
-    if batch and (t.min() < 0 or t.max() > steps):
+    if batch and t.device.type == "cpu" and (t.min() < 0 or t.max() > steps):
         raise ValueError(f"t must lie in 0…{steps}, but it runs from {t.min()} to {t.max()}.")
     return t
 

@@ -51,7 +51,7 @@ def heun(
     for t, s in walk:
         with torch.no_grad():
             x0, eps = denoise(predict, schedule, x, t, clip, **condition)
-            times, to = (torch.full((len(x),), i, device=x.device) for i in (t, s))
+            times, to = (torch.full((len(x),), i) for i in (t, s))
             there = step(schedule, x0, eps, times, to)
             if schedule.noise[s] > 0 and schedule.signal[t] > 0 and schedule.signal[s] > 0:
                 mean = (eps + denoise(predict, schedule, there, s, clip, **condition)[1]) / 2
@@ -79,7 +79,7 @@ def dpm_solver(
             raise ValueError(f"DPM-Solver++ walks down without a gap, but here is a step from {t} to {s}.")
         with torch.no_grad():
             x0, eps = denoise(predict, schedule, x, t, clip, **condition)
-            times, to = (torch.full((len(x),), i, device=x.device) for i in (t, s))
+            times, to = (torch.full((len(x),), i) for i in (t, s))
             ahead = x0
             if before is not None and schedule.noise[s] > 0:
                 log_snr = schedule.log_snr

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .arguments import alike, check_hole, check_images, whole
-from .diffusion import add_noise
+from .diffusion import add_noise, noise_like
 from .pictures import as_file, to_tensor
 from .schedules import Schedule
 from .targets import eps_from_x0
@@ -86,9 +86,8 @@ def cut(x0: Tensor, hole: Tensor, generator: torch.Generator | None = None) -> T
 
     Raises ValueError where picture and hole differ in size.
     """
-    check_hole(hole, check_images(x0, "x0"))
-    noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
-    return torch.where(hole, noise, x0)
+    hole = check_hole(hole, check_images(x0, "x0"))
+    return torch.where(hole, noise_like(x0, generator), x0)
 
 
 def grey(x0: Tensor) -> Tensor:
@@ -128,9 +127,9 @@ def noisy_large(
     """
     check_images(small, "small")
     factor = whole(factor, "factor")
-    z = torch.randn(small.shape, generator=generator, device=small.device, dtype=small.dtype)
     noise = schedule.at(s, like=small)[1].expand_as(small[:, :1])
-    return F.interpolate(torch.cat([add_noise(schedule, small, s, z), noise], 1), scale_factor=factor)
+    noisy = add_noise(schedule, small, s, noise_like(small, generator))
+    return F.interpolate(torch.cat([noisy, noise], 1), scale_factor=factor)
 
 
 def jpeg(x0: Tensor, quality: int | Tensor) -> Tensor:
@@ -175,7 +174,7 @@ def damage(
             kinds = HOLES[:4] if task == "inpaint" else ("border",)
             pick = torch.randint(len(kinds), (len(x0),), generator=generator).tolist()
             hole = torch.cat([make_holes(kinds[k], 1, x0.shape[-1], generator) for k in pick])
-        check_hole(hole, x0)
+        hole = check_hole(hole, x0)
         return cut(x0.cpu(), hole.cpu(), generator).to(x0.device), hole.to(x0.device)
     everything = torch.ones_like(x0[:, :1], dtype=torch.bool)
     if task == "colourise":
@@ -194,7 +193,7 @@ def restore(predict: Callable, schedule: Schedule, y: Tensor, hole: Tensor) -> C
     """
 
     alike(y=y)
-    check_hole(hole, y)
+    hole = check_hole(hole, y)
 
     def restored(x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
         x0 = torch.where(hole, predict(torch.where(hole, x_t, y), t, image=y, **condition)[0], y)

@@ -54,10 +54,11 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
 def update_ema(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
     """average ← d·average + (1 − d)·network, d growing from 2/11 to `decay` (Adam, section 7.2)."""
     decay = min(decay, (1 + step) / (10 + step))
-    for mean, now in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(now.to(mean), 1 - decay)
-        else:
+    pairs = list(zip(average.state_dict().values(), network.state_dict().values(), strict=True))
+    floats = [(mean, now.to(mean)) for mean, now in pairs if mean.is_floating_point()]
+    torch._foreach_lerp_(*map(list, zip(*floats, strict=True)), 1 - decay)  # one call instead of hundreds
+    for mean, now in pairs:
+        if not mean.is_floating_point():
             mean.copy_(now)
 
 
@@ -75,7 +76,7 @@ def fit(
     checkpoint: str | Path | None = None,
     every: int = 250,
     until: int | None = None,
-    bf16: bool = False,
+    precision: str = "float32",
     channels_last: bool = False,
     compile: bool = False,
     weight_decay: float = 0.01,
@@ -88,13 +89,17 @@ def fit(
     steps and at the end, and the same call resumes to the same numbers as an uninterrupted run; `until`
     pauses earlier than `steps`. `average` is the module that holds the EMA of the weights (decay `ema`):
     give a copy of the network where the loss itself looks at it, as the target of a consistency model does.
-    Under `accelerate launch` every process takes its share of the batch. bf16 holds where the device is
-    fast at it (profile.autocast).
+    Under `accelerate launch` every process takes its share of the batch. precision: 'float32', or 'auto':
+    that at which the device is fast (profile.fast_dtype). In fp16 the loss is scaled, and a step whose
+    gradient overflows is left out.
     Raises FloatingPointError when the loss or its gradient is not finite; the last good checkpoint stays.
     RuntimeError where another process trains the same checkpoint, or no whole one is left of it.
     """
     from accelerate import Accelerator
+    from accelerate.utils import broadcast_object_list
 
+    if precision not in ("float32", "auto"):
+        raise ValueError(f"There is no precision '{precision}'; choose 'float32' or 'auto'.")
     accelerator = Accelerator(cpu=profile.device().type == "cpu")  # COURSE_PROFILE=cpu holds here too
     device, rank, world = accelerator.device, accelerator.process_index, accelerator.num_processes
     # As Python has them: a number of numpy could be saved, and not be read back.
@@ -119,10 +124,13 @@ def fit(
     average = copy.deepcopy(network) if average is None else average
     average.load_state_dict(network.state_dict())
     average.to(device, memory_format=form).eval().requires_grad_(False)
+    fused = device.type == "cuda"
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=recipe["weight_decay"]
+        network.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=recipe["weight_decay"], fused=fused
     )
     generator = torch.Generator(device).manual_seed(seed * 1009 + rank)
+    half = precision == "auto" and profile.fast_dtype(device.type) == torch.float16
+    scaler = torch.amp.GradScaler(device.type, enabled=half)
     with ExitStack() as stack:
         stack.callback(optimizer.zero_grad)  # no gradient of this run outlives it, however it ends
         optimizer.zero_grad()
@@ -131,11 +139,16 @@ def fit(
             checkpoint = Path(checkpoint).expanduser()
             if accelerator.is_main_process:
                 stack.enter_context(alone(checkpoint))
-            if (state := load_state(checkpoint)) is not None:
+            # Machines without a common disk have the file on the first of them only.
+            [state] = broadcast_object_list([load_state(checkpoint) if rank == 0 else None])
+            if state is not None:
                 same_recipe(checkpoint, state["recipe"], recipe)
                 network.load_state_dict(state["network"])
                 average.load_state_dict(state["ema"])
+                for group in state["optimizer"]["param_groups"]:  # it may come from another device
+                    group["fused"] = fused
                 optimizer.load_state_dict(state["optimizer"])
+                scaler.load_state_dict(state.get("scaler") or scaler.state_dict())
                 set_random_state(generator, state["generator"][rank], state["random"][rank], device)
                 done = state["step"]
         model, optimizer = accelerator.prepare(network, optimizer)
@@ -144,7 +157,7 @@ def fit(
         for step in range(done + 1, until + 1):
             mine = batch_indices(len(data), batch, step - 1, seed)[rank::world]
             items = move(data[mine], device, form)
-            with profile.autocast(device, bf16):
+            with profile.autocast(device, precision == "auto"):
                 value = loss(run, items, generator)
             number = float(accelerator.reduce(value.detach().float(), reduction="mean"))
             if not math.isfinite(number):
@@ -152,18 +165,21 @@ def fit(
             now = learning_rate(step, steps, lr, warmup)
             for group in optimizer.param_groups:
                 group["lr"] = now
-            accelerator.backward(value)
+            accelerator.backward(scaler.scale(value))
+            scaler.unscale_(optimizer)
             norm = float(accelerator.clip_grad_norm_(network.parameters(), recipe["clip"]))
-            if not math.isfinite(norm):  # a finite loss can have such a gradient; the weights are still good
+            if not math.isfinite(norm) and not (half and scaler.get_scale() > 1):
+                # a finite loss can have such a gradient; the weights are still good
                 raise FloatingPointError(stopped(f"The gradient became {norm}", step, checkpoint))
-            optimizer.step()
+            scaler.step(optimizer)  # left out where a gradient overflowed; the next loss is scaled less
+            scaler.update()
             optimizer.zero_grad()
             update_ema(average, network, step, recipe["ema"])
             if checkpoint is not None and (step % every == 0 or step == until):
                 states = random_states(generator, device)
                 if accelerator.is_main_process:
                     weights = dict(network=network.state_dict(), ema=average.state_dict())
-                    weights |= dict(optimizer=optimizer.state_dict())
+                    weights |= dict(optimizer=optimizer.state_dict(), scaler=scaler.state_dict())
                     save_state(checkpoint, dict(recipe=recipe, step=step) | weights | states)
             yield Step(step, number, now, average)
         if done >= until:  # nothing was left to do: say how it stands

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .arguments import check_floats
+from .arguments import alike, check_floats
 from .layers import (
     AttributeEmbedding,
     Downsample,
@@ -111,7 +111,11 @@ class UNet(nn.Module):
             raise ValueError(
                 f"This U-Net needs sides divisible by {self.factor}, not {x.shape[2]}×{x.shape[3]}."
             )
-        t = check_t(t, 10**9, len(x))
+        if x.device != self.first.weight.device:
+            raise ValueError(
+                f"x lies on {x.device}, the network on {self.first.weight.device}: use x.to(device)."
+            )
+        t = check_t(t, 10**9, len(x)).to(x.device)
         e = self.time(sinusoidal_embedding(t, self.time[0].in_features).to(self.time[0].weight.dtype))
         if self.attributes is not None:
             if attributes is None:
@@ -132,6 +136,7 @@ class UNet(nn.Module):
                     f"The extra image must be ({len(x)}, {self.image_channels}, "
                     f"{x.shape[2]}, {x.shape[3]}), not {tuple(image.shape)}."
                 )
+            alike(x=x[:, :1], image=image[:, :1])
             x = torch.cat([x, image], dim=1)
         return F.pixel_unshuffle(x, self.patch), e
 

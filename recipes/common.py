@@ -16,7 +16,7 @@ from helpers.diffusion import Denoiser, diffusion_loss
 from helpers.features import extract
 from helpers.guidance import guide
 from helpers.metrics import bootstrap, frechet_distance, nearest
-from helpers.profile import device_name
+from helpers.profile import device, device_name, fast_dtype
 from helpers.samplers import draw
 from helpers.schedules import Schedule
 
@@ -53,10 +53,17 @@ class Recipe:
 
 def card_of(recipe: Recipe, seconds: float) -> dict:
     """The card of a recipe that trained for so long, without what `finish` and `measure` find."""
-    first, *more = (part.numbers for part in recipe.parts)
+    first, *more = (ran(part.numbers) for part in recipe.parts)
     later = dict(more=more[0] | recipe.card.get("more", {})) if more else {}
     about = dict(recipe=first, seed=first["seed"], seconds=round(seconds), device=device_name())
     return about | recipe.card | later
+
+
+def ran(numbers: dict) -> dict:
+    """The numbers of a part, with the precision that this machine made of 'auto': `bf16`, `fp16` or none."""
+    name = {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(fast_dtype(device().type))
+    told = {name: True} if name and numbers.get("precision") == "auto" else {}
+    return {key: value for key, value in numbers.items() if key != "precision"} | told
 
 
 def about_faces(faces, **more) -> dict:

@@ -8,7 +8,7 @@ from helpers.unet import UNet
 from recipes.common import FACE_SCHEDULE, Part, Recipe, about_faces, plain_loss
 
 NUMBERS = dict(steps=100_000, batch=64, lr=5e-4, warmup=1000, ema=0.9999, seed=0, every=1000)
-NUMBERS |= dict(bf16=True, channels_last=True)
+NUMBERS |= dict(precision="auto", channels_last=True)
 
 
 def recipe() -> Recipe:

@@ -10,7 +10,9 @@ from helpers.schedules import make_schedule
 from helpers.unet import UNet
 from recipes.common import FACE_SCHEDULE, FACE_UNET, Part, Recipe, about_faces, scores
 
-NUMBERS = dict(steps=5000, batch=32, lr=2e-3, warmup=200, ema=0.999, seed=0, bf16=True, channels_last=True)
+NUMBERS = dict(
+    steps=5000, batch=32, lr=2e-3, warmup=200, ema=0.999, seed=0, precision="auto", channels_last=True
+)
 # Faces drawn after the first part had hair of two colours: that is settled in the noisiest third of the
 # steps, and without a condition. The second part sees both more often.
 MORE = NUMBERS | dict(steps=7500, lr=1.5e-3, seed=1)

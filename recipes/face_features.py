@@ -15,7 +15,9 @@ from recipes.common import Part, Recipe
 
 
 def recipe() -> Recipe:
-    numbers = dict(steps=1200, batch=64, lr=2e-3, warmup=100, ema=0.99, seed=0, bf16=True, channels_last=True)
+    numbers = dict(
+        steps=1200, batch=64, lr=2e-3, warmup=100, ema=0.99, seed=0, precision="auto", channels_last=True
+    )
     data, valid = load_faces("embedded", "train"), load_faces("embedded", "valid")
     return classifier(data, valid, numbers, random_shift, data="embedded faces, train")
 
@@ -33,6 +35,7 @@ def classifier(faces: Faces, valid: Faces, numbers: dict, augment: Callable, **a
         return sum(map(F.cross_entropy, guesses, truths)) / len(truths)
 
     def finish(network):
+        network.cpu()  # where the pictures are
         network.scale.copy_(extract(network, faces.images).var(0).mean().sqrt())
         return judged(network, valid)
 
@@ -56,7 +59,7 @@ def judged(network: FaceFeatures, valid: Faces) -> dict:
 
 def random_shift(images: Tensor, generator: torch.Generator) -> Tensor:
     """Pictures moved by up to 2 pixels, so that the features do not count on exact places."""
-    dx, dy = torch.randint(-2, 3, (2,), generator=generator).tolist()
+    dx, dy = torch.randint(-2, 3, (2,), generator=generator, device=generator.device).tolist()
     return torch.roll(F.pad(images, (2, 2, 2, 2), mode="replicate"), (dy, dx), (2, 3))[:, :, 2:-2, 2:-2]
 
 

@@ -17,7 +17,9 @@ from helpers.tasks import HOLES, damage, make_holes
 from helpers.unet import UNet
 from recipes.common import FACE_SCHEDULE, FACE_UNET, Part, Recipe, about_faces, flip
 
-NUMBERS = dict(steps=8000, batch=32, lr=5e-4, warmup=300, ema=0.9995, seed=0, bf16=True, channels_last=True)
+NUMBERS = dict(
+    steps=8000, batch=32, lr=5e-4, warmup=300, ema=0.9995, seed=0, precision="auto", channels_last=True
+)
 # How many of each 32 photographs are damaged how: the large holes are what the model finds hardest.
 SHARES = {
     "centre": 6,

@@ -15,7 +15,9 @@ from helpers.tasks import damage
 from helpers.unet import UNet
 from recipes.common import FACE_SCHEDULE, FACE_UNET, Part, Recipe, about_faces, flip
 
-NUMBERS = dict(steps=8000, batch=32, lr=1.5e-3, warmup=200, ema=0.999, seed=0, bf16=True, channels_last=True)
+NUMBERS = dict(
+    steps=8000, batch=32, lr=1.5e-3, warmup=200, ema=0.999, seed=0, precision="auto", channels_last=True
+)
 # How many of each 32 pictures are damaged how: one session fills holes, the next does the rest.
 PALETTE_TASKS = {"inpaint": 12, "uncrop": 5, "colourise": 5, "super_resolve": 5, "jpeg": 5}
 

@@ -70,19 +70,21 @@ def test_a_file_has_one_job_of_at_most_250_lines():
 
 
 def test_the_core_is_short():
-    """schedules to train: about 800 lines of code without docstrings, comments and blank lines."""
+    """schedules to train: about 800 lines of code without docstrings, guards, comments and blank lines."""
     core = ("schedules", "targets", "diffusion", "samplers", "solvers", "guidance", "layers", "unet", "train")
     total = sum(lines_of_code(HELPERS / f"{name}.py") for name in core)
-    assert total <= 850, total
+    assert total <= 820, total
 
 
 def lines_of_code(path):
-    """Lines that are not blank, comments or docstrings."""
+    """Lines that are not blank, comments, docstrings or guards: `if …: raise …`."""
     tree = ast.parse(path.read_text("utf-8"))
     inside = set()
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
             inside.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+        if isinstance(node, ast.If) and isinstance(node.body[0], ast.Raise) and not node.orelse:
+            inside.update(range(node.lineno, node.end_lineno + 1))
     lines = path.read_text("utf-8").splitlines()
     return sum(
         bool(line.strip()) and not line.strip().startswith("#") and number not in inside

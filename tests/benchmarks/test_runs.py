@@ -23,7 +23,7 @@ def test_each_picture_size_is_compiled_for_itself():
         network = peers()[name].network(8)
         network.compile = functools.partial(network.compile, backend=backend)
         how = runs.prepared(peers()[name], network, "bf16, channels-last, compiled")
-        assert how == dict(bf16=True, channels_last=True)
+        assert how == dict(precision="auto", channels_last=True)
         network(torch.zeros(2, 3, 8, 8), torch.tensor([1, 2]))
     torch._dynamo.reset()
     assert len(seen) >= 2 and all(sizes == [] for sizes in seen)

@@ -474,15 +474,52 @@ def test_batches_may_be_dicts_and_pictures(monkeypatch):
         monkeypatch.setattr(profile, "fast_bf16", lambda kind: True)  # on any processor
         torch.manual_seed(0)
         network = nn.Conv2d(4, 4, 3, padding=1)
-        steps = fit(network, Pairs(), loss, bf16=bf16, channels_last=last, **RECIPE | dict(steps=5))
+        steps = fit(
+            network,
+            Pairs(),
+            loss,
+            precision="auto" if bf16 else "float32",
+            channels_last=last,
+            **RECIPE | dict(steps=5),
+        )
         found[bf16, last] = torch.tensor([s.loss for s in steps])
         assert seen[-1] == (last, torch.bfloat16 if bf16 else torch.float32)
     assert torch.allclose(found[False, False], found[False, True], rtol=1e-5)
     assert torch.allclose(found[False, False], found[True, True], rtol=2e-2)
     assert not torch.equal(found[False, True], found[True, True])
     monkeypatch.setattr(profile, "fast_bf16", lambda kind: False)  # where bf16 is slow it is not used
-    list(fit(nn.Conv2d(4, 4, 3, padding=1), Pairs(), loss, bf16=True, **RECIPE | dict(steps=1)))
+    list(fit(nn.Conv2d(4, 4, 3, padding=1), Pairs(), loss, precision="auto", **RECIPE | dict(steps=1)))
     assert seen[-1][1] == torch.float32
+
+
+def test_half_precision_leaves_out_what_overflows(monkeypatch, tmp_path):
+    """Where a GPU has fp16 only: too large a scale costs a step or two, never the training."""
+    monkeypatch.setattr(profile, "fast_dtype", lambda kind: torch.float16)
+    dtypes = []
+
+    def loss(network, batch, generator):
+        answer = network(batch)
+        dtypes.append(answer.dtype)
+        return 300 * (answer.float() - batch).square().mean()  # times 65536 it overflows in fp16
+
+    def trained(name, until=None):
+        network, weights = tiny(), []
+        options = RECIPE | dict(steps=40, until=until, precision="auto", checkpoint=tmp_path / name)
+        for _ in fit(network, DATA, loss, **options):
+            weights.append(torch.cat([p.detach().flatten().clone() for p in network.parameters()]))
+        return weights
+
+    straight = trained("a")
+    moved = [not torch.equal(before, after) for before, after in itertools.pairwise(straight)]
+    assert set(dtypes) == {torch.float16} and straight[-1].isfinite().all()
+    assert not moved[0] and all(moved[20:])
+    trained("b", until=7)  # and the scale is kept with the rest
+    assert torch.equal(trained("b")[-1], straight[-1])
+
+
+def test_a_precision_that_does_not_exist():
+    with pytest.raises(ValueError, match="no precision 'bf17'; choose 'float32' or 'auto'"):
+        run(precision="bf17")
 
 
 # Two processes

@@ -108,6 +108,9 @@ def mistaken(lecture):
 
 def ending(lecture):
     """The last section has summary, exit question, what to try, homework, next session and reading."""
+    if not lecture.taught:
+        yield "no section `##`"
+        return
     last = lecture.taught[-1]
     if not re.search(r"summary.*exit", plain(last.name)):
         yield f"{last.at}: the last section is not called `Summary, exit`"
@@ -124,7 +127,7 @@ def outline(lecture):
     for section in lecture.headings:
         if not section.begins_cell and (section.level == 2 or section.skipped):
             yield f"{section.at}: {section.name!r} does not begin a cell"
-    number, first, last = 1, lecture.sections[0], lecture.sections[-1]
+    number, first, last = 1, *(lecture.sections[i] if lecture.sections else None for i in (0, -1))
     for section in lecture.sections:
         if section.name.startswith(f"{number} · "):
             number += 1
