@@ -7,11 +7,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
-from .pictures import Faces, square, to_tensor
+from .pictures import Faces, to_tensor
+from .reading import cut_square, read_all
 
 SPLITS = ("train", "valid", "test")
 HUB = {  # repository, columns of the picture and its text, our split → theirs, None where there is none
@@ -113,7 +112,7 @@ def _celeba_folder(folder, split, size, limit) -> Faces:
     return Faces(
         "celeba",
         split,
-        to_tensor([_read(there[Path(row[0]).stem], size, CELEBA_CROP) for row in have]),
+        read_all([there[Path(row[0]).stem] for row in have], size, CELEBA_CROP),
         torch.tensor([[int(v) > 0 for v in row[1:]] for row in have], dtype=torch.int8),
         names,
         {n: (False, True) for n in names},
@@ -139,28 +138,13 @@ def _celebahq_folder(folder, split, size, limit) -> Faces:
     return Faces(
         "celeba-hq",
         split,
-        to_tensor([_read(p, size) for p in paths]),
+        read_all(paths, size),
         torch.zeros(len(paths), 0, dtype=torch.int8),
         (),
         {},
         [[captions[p.name]] if p.name in captions else [] for p in paths],
         tuple(p.name for p in paths),
     )
-
-
-def cut_square(image: Image.Image, size: int, crop=None) -> np.ndarray:
-    """`square` of a picture, of its crop where it has the size of the aligned pictures."""
-    return square(image.crop(crop) if crop and image.size == (178, 218) else image, size)
-
-
-def _read(path: Path, size: int, crop=None) -> np.ndarray:
-    try:
-        image = Image.open(path)
-        return cut_square(image, size, crop)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(
-            f"{path} cannot be read as a picture ({error}): it is damaged; fetch it again."
-        ) from None
 
 
 def _hub(name, split, size, limit) -> Faces:

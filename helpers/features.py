@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .arguments import check_images
+from .arguments import check_images, whole
+from .pictures import to_floats
 
 
 class FaceFeatures(nn.Module):
@@ -46,6 +47,10 @@ class FaceFeatures(nn.Module):
 
 @torch.no_grad()
 def extract(network: nn.Module, images: Tensor, batch: int = 250) -> Tensor:
-    """Features (N, F) of images (N, 3, H, W) in [−1, 1], computed batch by batch."""
+    """Features (N, F) of images (N, 3, H, W) in [−1, 1], computed batch by batch.
+
+    Of a large set give the pixels (uint8): they become floats batch by batch, too.
+    """
     device = next(network.parameters()).device
-    return torch.cat([network(part.to(device)).float().cpu() for part in images.split(batch)])
+    parts = (to_floats(x) if x.dtype == torch.uint8 else x for x in images.split(whole(batch, "batch")))
+    return torch.cat([network(part.to(device)).float().cpu() for part in parts])

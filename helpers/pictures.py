@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,12 +36,12 @@ class Faces:
 
     def __getitem__(self, index) -> dict[str, Tensor]:
         """{'image': float in [−1, 1], 'attributes': long} of one index, a slice or a tensor of indices."""
-        return {"image": self.pixels[index].float() / 127.5 - 1, "attributes": self.attributes[index].long()}
+        return {"image": to_floats(self.pixels[index]), "attributes": self.attributes[index].long()}
 
     @property
     def images(self) -> Tensor:
-        """All pictures as floats in [−1, 1], (N, 3, size, size)."""
-        return self.pixels.float() / 127.5 - 1
+        """All pictures as floats in [−1, 1], (N, 3, size, size): four times the memory of `pixels`."""
+        return to_floats(self.pixels)
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
@@ -118,9 +119,26 @@ def square(image: Image.Image, size: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def to_tensor(pictures: list[np.ndarray]) -> Tensor:
-    """uint8 arrays (H, W, 3) → one tensor uint8 (N, 3, H, W)."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+def to_tensor(
+    pictures: Iterable[np.ndarray], n: int | None = None, store: np.ndarray | None = None
+) -> Tensor:
+    """uint8 arrays (H, W, 3) → one tensor uint8 (N, 3, H, W), in the array `store` if it is given.
+
+    With n, their number, each is laid in its place as it comes, and no more than one is held twice.
+    """
+    if n is None:
+        pictures = list(pictures)
+        n = len(pictures)
+    for i, picture in enumerate(pictures):
+        if store is None:
+            store = np.empty((n, 3, *picture.shape[:2]), np.uint8)
+        store[i] = picture.transpose(2, 0, 1)
+    return torch.from_numpy(store)
+
+
+def to_floats(pixels: Tensor) -> Tensor:
+    """uint8 of 0…255 → float32 in [−1, 1]."""
+    return pixels.float().div_(127.5).sub_(1)
 
 
 def load_picture(source, size: int = 64) -> Tensor:
@@ -144,7 +162,7 @@ def load_picture(source, size: int = 64) -> Tensor:
         ) from None
     if image.size != (size, size):
         print(f"The picture is {image.width}×{image.height}; its centre square is used, as {size}×{size}.")
-    return to_tensor([pixels]).float() / 127.5 - 1
+    return to_floats(to_tensor([pixels]))
 
 
 def as_file(image: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -169,4 +187,4 @@ def photograph(size: int = 64) -> Tensor:
     """The astronaut Eileen Collins (NASA, public domain): float (1, 3, size, size) in [−1, 1]."""
     from skimage import data
 
-    return to_tensor([square(Image.fromarray(data.astronaut()[0:200, 124:324]), size)]).float() / 127.5 - 1
+    return to_floats(to_tensor([square(Image.fromarray(data.astronaut()[0:200, 124:324]), size)]))

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from helpers.data import load_faces
 from helpers.features import FaceFeatures, extract
-from helpers.pictures import Faces
+from helpers.pictures import Faces, to_floats
 from recipes.common import Part, Recipe
 
 
@@ -36,7 +36,7 @@ def classifier(faces: Faces, valid: Faces, numbers: dict, augment: Callable, **a
 
     def finish(network):
         network.cpu()  # where the pictures are
-        network.scale.copy_(extract(network, faces.images).var(0).mean().sqrt())
+        network.scale.copy_(extract(network, faces.pixels).var(0).mean().sqrt())
         return judged(network, valid)
 
     card = dict(names=faces.names, values=faces.values) | about
@@ -47,7 +47,7 @@ def classifier(faces: Faces, valid: Faces, numbers: dict, augment: Callable, **a
 @torch.no_grad()
 def judged(network: FaceFeatures, valid: Faces) -> dict:
     """How often the network is right on faces it was not trained on, for its card."""
-    parts = [network(images, classify=True) for images in valid.images.split(500)]
+    parts = [network(to_floats(pixels), classify=True) for pixels in valid.pixels.split(500)]
     guesses = torch.cat([torch.stack([g.argmax(1).cpu() for g in part], 1) for part in parts])  # (N, A)
     right = (guesses == valid.attributes).float()
     return dict(

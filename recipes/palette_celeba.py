@@ -58,11 +58,11 @@ def share(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     number = torch.randint(2**31, (), generator=generator, device=x0.device)
     here = torch.Generator().manual_seed(int(number))  # holes are cut on the CPU
     shown = []
-    for kind, part in zip(SHARES, torch.tensor_split(x0.cpu(), ends[:-1].tolist()), strict=True):
+    for kind, part in zip(SHARES, torch.tensor_split(x0, ends[:-1].tolist()), strict=True):
         hole = make_holes(kind, len(part), part.shape[-1], here) if kind in HOLES and len(part) else None
         if len(part):
             shown.append(damage(kind if hole is None else "inpaint", part, here, hole))
-    y, hole = (torch.cat(part).to(x0.device) for part in zip(*shown, strict=True))
+    y, hole = (torch.cat(part) for part in zip(*shown, strict=True))
     return y.to(memory_format=torch.channels_last), hole
 
 

@@ -41,9 +41,9 @@ def share_tasks(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]
     here = torch.Generator().manual_seed(  # holes are cut on the CPU
         int(torch.randint(2**31, (), generator=generator, device=x0.device))
     )
-    parts = torch.tensor_split(x0.cpu(), ends[:-1].tolist())
+    parts = torch.tensor_split(x0, ends[:-1].tolist())
     shown = [damage(task, part, here) for task, part in zip(PALETTE_TASKS, parts, strict=True) if len(part)]
-    y, hole = (torch.cat(part).to(x0.device) for part in zip(*shown, strict=True))
+    y, hole = (torch.cat(part) for part in zip(*shown, strict=True))
     return y.to(memory_format=torch.channels_last), hole
 
 

@@ -29,15 +29,18 @@ def module_of(name: str):
     return importlib.import_module("recipes." + name.replace("-", "_"))
 
 
-def make(name: str, steps: int | None = None, **options) -> Path | None:
+def make(name: str, steps: int | None = None, batch: int | None = None, **options) -> Path | None:
     """Trains, keeps and measures a checkpoint; where it is, None in all processes but the main one.
 
     With steps it is a trial: so many steps in each part, kept under build/ as NAME-STEPS and not measured.
+    batch: another size of the batches, where a GPU has room for it.
     """
     from accelerate import PartialState
 
     module, folder = module_of(name), FOLDER
     recipe = module.recipe()
+    changed = {} if batch is None else dict(batch=batch)
+    recipe.parts = [part._replace(numbers=part.numbers | changed) for part in recipe.parts]
     if steps is not None:  # a trial is not gone on with, so it has a name of its own
         name, folder = f"{name}-{steps}", BUILD
         recipe.parts = [part._replace(numbers=part.numbers | dict(steps=steps)) for part in recipe.parts]
@@ -102,17 +105,19 @@ def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.checkpoints", description=__doc__)
     parser.add_argument("name", choices=names(), help="which checkpoint")
     parser.add_argument("--compile", action="store_true", help="faster, where a C++ compiler is at hand")
+    parser.add_argument("--batch", type=int, help="another batch, as 128 or more on a GPU")
     parser.add_argument("--steps", type=int, help="a trial of so many steps, kept under build/")
     parser.add_argument("--sheet", action="store_true", help="draw 100 faces with it instead of training it")
     parser.add_argument("--measure", action="store_true", help="measure the stored weights again")
     args = parser.parse_args(arguments)
-    if args.steps is not None and args.steps < 1:
-        parser.error("--steps is a number of at least 1.")
+    for option in ("steps", "batch"):
+        if getattr(args, option) is not None and getattr(args, option) < 1:
+            parser.error(f"--{option} is a number of at least 1.")
     if args.sheet:
         return sheet(args.name)
     if args.measure:
         return measure(args.name)
-    make(args.name, args.steps, compile=args.compile)
+    make(args.name, args.steps, args.batch, compile=args.compile)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell
 
+# A GPU is pretended: where a lecture mixes devices, its cell fails here and not before a class.
+STANDIN = "from tools import standin\n\nstandin.install();"
 # Runs in the kernel. `interactive` itself would show an exception and go on, so its function is called.
 BEGIN = """\
 def _boxes():
@@ -37,7 +39,7 @@ MOVE = "_move(_known)  # each slider and menu of the cell above, up to 7 values 
 def doubled(nb):
     """A copy of nb, without outputs, that runs each code cell twice in a row and then moves its controls."""
     double = copy.deepcopy(nb)
-    double.cells = [new_code_cell(BEGIN)]
+    double.cells = [new_code_cell(STANDIN), new_code_cell(BEGIN)]
     for cell in nb.cells:
         if cell.cell_type != "code":
             continue

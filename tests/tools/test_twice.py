@@ -30,10 +30,10 @@ def test_every_slider_is_moved(tmp_path):
     nbformat.write(notebook(MOVED.format(bad=0), "print(seen[-9:])"), path)
     (target,) = twice.write_doubled([path], tmp_path / "out")
     double = nbformat.read(target, as_version=4)
-    assert [c.source for c in double.cells[1:4:2]] == [MOVED.format(bad=0)] * 2
+    assert [c.source for c in double.cells[2:5:2]] == [MOVED.format(bad=0)] * 2
     run.execute(double, ".")
     moved = [(t, "a") for t in (1, 17, 34, 51, 67, 83, 100)] + [(1, "a"), (1, "b")]
-    assert double.cells[5].outputs[0].text.splitlines()[0] == str(moved)
+    assert double.cells[6].outputs[0].text.splitlines()[0] == str(moved)
 
 
 def test_a_slider_that_fails_at_one_end_is_named():
