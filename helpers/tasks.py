@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from .arguments import alike, check_hole, check_images, whole
+from .arguments import alike, check_floats, check_hole, check_images, whole
 from .diffusion import add_noise, noise_like
 from .pictures import as_file, to_tensor
 from .schedules import Schedule
@@ -101,7 +101,8 @@ def shrink(x0: Tensor, factor: int = 4) -> Tensor:
 
     Raises ValueError where a side is not divisible by the factor.
     """
-    h, w = check_images(x0, "x0").shape[-2:]
+    check_floats(x0, "x0")
+    h, w = x0.shape[-2:]
     factor = whole(factor, "factor")
     if h % factor or w % factor:
         raise ValueError(f"A picture of {h}×{w} cannot be shrunk by {factor}: take sides divisible by it.")
@@ -110,7 +111,7 @@ def shrink(x0: Tensor, factor: int = 4) -> Tensor:
 
 def enlarge(small: Tensor, factor: int = 4) -> Tensor:
     """Bicubic enlargement, kept in [−1, 1]; (B, C, h, w) → (B, C, factor·h, factor·w)."""
-    check_images(small, "small")
+    check_floats(small, "small")
     factor = whole(factor, "factor")
     if small.ndim != 4:
         raise ValueError(f"A picture to enlarge is (B, C, h, w), not {tuple(small.shape)}.")
@@ -125,7 +126,7 @@ def noisy_large(
     s (B,) counts the steps of `schedule`. Answers (B, C + 1, factor·h, factor·w), each pixel repeated; the
     last channel tells the network noise_s.
     """
-    check_images(small, "small")
+    check_floats(small, "small")
     factor = whole(factor, "factor")
     noise = schedule.at(s, like=small)[1].expand_as(small[:, :1])
     noisy = add_noise(schedule, small, s, noise_like(small, generator))
@@ -196,6 +197,7 @@ def restore(predict: Callable, schedule: Schedule, y: Tensor, hole: Tensor) -> C
     hole = check_hole(hole, y)
 
     def restored(x_t: Tensor, t: Tensor, **condition) -> tuple[Tensor, Tensor]:
+        alike(x_t=x_t[:0], y=y[:0])
         x0 = torch.where(hole, predict(torch.where(hole, x_t, y), t, image=y, **condition)[0], y)
         return x0, eps_from_x0(schedule, x_t, x0, torch.as_tensor(t, device=x_t.device))
 

@@ -124,31 +124,28 @@ def numbers(quick):
     return found
 
 
+def short(file, until=None):
+    """A short training on digits that is kept in `file`; its averaged weights in one row."""
+    torch.manual_seed(0)
+    network, digits = UNet(channels=1, widths=(16, 32), attention=(1,)), load_digits(8)[0][:500]
+    steps = fit(network, digits, loss, 12, batch=16, every=3, checkpoint=file, until=until)
+    return torch.cat([p.detach().flatten().cpu() for p in last(steps).ema.parameters()])
+
+
 def resuming(quick):
-    """A training that was interrupted here goes on to the same weights, and one of the processor goes on."""
-    digits = load_digits(8)[0][:500]
-
-    def run(file, until=None):
-        torch.manual_seed(0)
-        network = UNet(channels=1, widths=(16, 32), attention=(1,))
-        steps = fit(network, digits, loss, 12, batch=16, every=3, checkpoint=file, until=until)
-        return torch.cat([p.detach().flatten().cpu() for p in last(steps).ema.parameters()])
-
+    """How far a training that was interrupted here ends from one that was not; and one begun on the CPU."""
     with tempfile.TemporaryDirectory() as folder:
-        whole = run(Path(folder, "a"))
-        run(Path(folder, "b"), until=7)
-        resumed = run(Path(folder, "b"))
-        before, os.environ["COURSE_PROFILE"] = os.environ.get("COURSE_PROFILE"), "cpu"
-        try:
-            run(Path(folder, "c"), until=6)
-        finally:
-            os.environ.pop("COURSE_PROFILE")
-            if before is not None:
-                os.environ["COURSE_PROFILE"] = before
-        elsewhere = run(Path(folder, "c"))
-    return dict(
-        resumed=float((resumed - whole).abs().max()), begun_on_cpu=float((elsewhere - whole).abs().mean())
-    )
+        whole = short(Path(folder, "a"))
+        short(Path(folder, "b"), 7)
+        resumed = short(Path(folder, "b"))
+        elsewhere = Path(folder, "c")
+        code = f"from tools.gpu_check import short; short({str(elsewhere)!r}, 6)"
+        env = {**os.environ, "COURSE_PROFILE": "cpu"}  # a process trains on one kind of device
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, timeout=300)
+        return dict(
+            resumed=float((resumed - whole).abs().max()),
+            begun_on_cpu=float((short(elsewhere) - whole).abs().mean()),
+        )
 
 
 def lectures(quick):

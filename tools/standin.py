@@ -57,6 +57,9 @@ class Tensor(torch.Tensor):
     def __repr__(self, **options):
         return f"{self.numbers!r} on the stand-in"
 
+    def tolist(self):
+        return self.numbers.tolist()
+
     def __format__(self, spec):
         return format(self.item(), spec) if self.dim() == 0 else object.__format__(self, spec)
 

@@ -23,7 +23,7 @@ show_images(faces.images, show=False, title="ε → x̂₀ ✅ khuôn mặt")
 write_text(Path("words.txt"), "khuôn mặt ✅")
 write_json(Path("a.json"), {"ε": 1})
 assert Path("words.txt").read_text(encoding="utf-8") == "khuôn mặt ✅"
-print("ε", len(faces))
+print(len(faces))
 """
 SURROUNDINGS = {
     "no home": {"HOME": None, "USERPROFILE": None},
