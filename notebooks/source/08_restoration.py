@@ -835,7 +835,8 @@ attempts = {
     "a hole of another size":
         lambda: damage("uncrop", x, hole=make_holes("half", 1, 32)),
     "a condition of another size":
-        lambda: palette(x.to(device), torch.tensor([1000]), image=x[:, :, :32, :32].to(device)),
+        lambda: palette(x.to(device), torch.tensor([1000]),
+                        image=x[:, :, :32, :32].to(device)),
     "numbers from 0 to 255": lambda: damage("colourise", (x + 1) * 127.5),
     "whole numbers": lambda: damage("jpeg", ((x + 1) * 127.5).byte()),
     "an unknown task": lambda: damage("sharpen", x),
