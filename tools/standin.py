@@ -16,6 +16,7 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 aten = torch.ops.aten
 NAME = "gpu"  # how torch calls the stand-in
 ON = {}  # the device of each generator
+READ = [0]  # how often a value was read back, for which a GPU would have been waited for
 CPU_INDICES = {aten.index.Tensor, aten._unsafe_index.Tensor}  # CUDA takes positions that lie on the CPU
 SCALARS = ("where", "masked_fill", "masked_fill_", "index_put_", "lerp_", "fill_")
 RealGenerator, RealDevice = torch.Generator, torch.device
@@ -139,7 +140,9 @@ def compute(function, args, kwargs):
     device = None if device is None else Device(device)
     mine = any(isinstance(x, Tensor) for x in tensors)
     generator = next((x for x in leaves if isinstance(x, RealGenerator)), None)
+    READ[0] += mine and function == aten._local_scalar_dense.default
     if function == aten.copy_.default:
+        READ[0] += isinstance(args[1], Tensor) and not isinstance(args[0], Tensor)
         numbers(args[0]).copy_(numbers(args[1]))
         return args[0]
     if function == aten._to_copy.default:
@@ -170,6 +173,7 @@ def moved(x, device, kwargs):
     """`to`: another dtype, layout or device."""
     options = {key: value for key, value in kwargs.items() if key not in ("device", "pin_memory")}
     copy = aten._to_copy.default(numbers(x), **options)
+    READ[0] += isinstance(x, Tensor) and device is not None and not there(device)
     return Tensor(copy) if there(device) or (device is None and isinstance(x, Tensor)) else copy
 
 

@@ -538,7 +538,10 @@ def share(rank, port, path, out):
     )
     torch.set_num_threads(1)
     network, loss, seen = narrow(), *watched()
-    losses = [step.loss for step in fit(network, DATA, loss, checkpoint=path, **PAIR)]
+    # Interrupted after three steps; the second machine has no file, and goes on with that of the first.
+    options = PAIR | dict(checkpoint=path if rank == 0 else path.parent / "elsewhere" / path.name)
+    losses = [step.loss for step in fit(narrow(), DATA, loss, until=3, **options)]
+    losses += [step.loss for step in fit(network, DATA, loss, **options)]
     torch.save((losses, network.state_dict(), seen), out)
     if rank == 0:
         with pytest.raises(ValueError, match="batch of 5 cannot be shared equally among 2"):
@@ -590,6 +593,9 @@ def test_two_processes_are_one(tmp_path):
             assert torch.allclose(state[name], value, rtol=0, atol=1e-5), name
     kept = read(tmp_path / "a.pt")
     assert kept["step"] == 6 and kept["recipe"]["world"] == 2
+    assert not (tmp_path / "elsewhere").exists()
+    with pytest.raises(ValueError, match="was begun with another world"):
+        next(fit(narrow(), DATA, plain, checkpoint=tmp_path / "a.pt", **PAIR))
     assert len(kept["random"]) == len(kept["generator"]) == 2
     assert not torch.equal(kept["generator"][0], kept["generator"][1])  # each draws its own noise
 

@@ -61,6 +61,21 @@ walk = pairs(timesteps(1000, 2))
 for generator in (None, here, torch.Generator(device)):
     guided = guide(predict, 2.0, attributes=-1)
     last(sample(guided, table, x, walk, 1.0, generator=generator, attributes=attributes))
+def reads(call):
+    before = standin.READ[0]
+    call()
+    return standin.READ[0] - before
+# Nobody waits for a GPU inside a step but fit, twice: for the loss and for its gradient's norm.
+assert reads(lambda: last(sample(guided, table, x, walk, 1.0, attributes=attributes.to(device)))) == 0
+from helpers.diffusion import Denoiser, diffusion_loss
+from helpers.train import fit
+from helpers.unet import UNet
+network = UNet(widths=(8, 16), attention=(1,), attributes=faces.cardinalities)
+def loss(network, batch, generator):
+    denoiser = Denoiser(network, table, "v")
+    return diffusion_loss(denoiser, batch["image"], generator, attributes=batch["attributes"])
+runs = [reads(lambda: last(fit(network, faces, loss, n, batch=2))) for n in (3, 7)]
+assert runs[1] - runs[0] == 4 * 2, runs
 for solver in (heun, dpm_solver):
     last(solver(predict, table, x, walk))
 hole = make_holes("centre", 2, 64, here)  # on the CPU: moved
