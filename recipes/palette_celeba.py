@@ -7,15 +7,13 @@ steps, on one or several GPUs.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from helpers.checkpoints import load_model
 from helpers.data import load_faces
-from helpers.diffusion import Denoiser, diffusion_loss
 from helpers.schedules import make_schedule
-from helpers.tasks import HOLES, damage, make_holes
 from helpers.unet import UNet
-from recipes.common import FACE_SCHEDULE, FACE_UNET, Part, Recipe, about_faces, flip
+from recipes.common import FACE_SCHEDULE, FACE_UNET, Part, Recipe, about_faces
+from recipes.palette_faces import palette_loss
 
 NUMBERS = dict(
     steps=8000, batch=32, lr=5e-4, warmup=300, ema=0.9995, seed=0, precision="auto", channels_last=True
@@ -38,32 +36,9 @@ def recipe() -> Recipe:
     network = deeper(load_model("palette-celeba"))
     start = "palette-celeba of the step before; every other picture in the mirror"
     about = about_faces(data, start=start, tasks=SHARES)
-    return Recipe(network, data, [Part(loss_of(make_schedule(**FACE_SCHEDULE)), NUMBERS)], about)
-
-
-def loss_of(schedule):
-    """The loss of a Palette model on a batch in which every kind of damage has its share."""
-
-    def loss(network, batch, generator):
-        x0 = flip(batch["image"], generator)
-        y, hole = share(x0, generator)
-        return diffusion_loss(Denoiser(network, schedule, "v"), x0, generator, hole=hole, image=y)
-
-    return loss
-
-
-def share(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(y, hole) of a batch of photographs, each kind of damage having its share of it."""
-    ends = torch.tensor(list(SHARES.values())).cumsum(0) * len(x0) // sum(SHARES.values())
-    number = torch.randint(2**31, (), generator=generator, device=x0.device)
-    here = torch.Generator().manual_seed(int(number))  # holes are cut on the CPU
-    shown = []
-    for kind, part in zip(SHARES, torch.tensor_split(x0, ends[:-1].tolist()), strict=True):
-        hole = make_holes(kind, len(part), part.shape[-1], here) if kind in HOLES and len(part) else None
-        if len(part):
-            shown.append(damage(kind if hole is None else "inpaint", part, here, hole))
-    y, hole = (torch.cat(part) for part in zip(*shown, strict=True))
-    return y.to(memory_format=torch.channels_last), hole
+    return Recipe(
+        network, data, [Part(palette_loss(make_schedule(**FACE_SCHEDULE), True, SHARES), NUMBERS)], about
+    )
 
 
 def deeper(start: UNet) -> UNet:

@@ -13,7 +13,8 @@ from helpers.data import load_faces
 from helpers.schedules import make_schedule
 from helpers.unet import UNet
 from recipes.common import Part, Recipe, about_faces
-from recipes.palette_celeba import SHARES, loss_of
+from recipes.palette_celeba import SHARES
+from recipes.palette_faces import palette_loss
 
 NUMBERS = dict(steps=200_000, batch=64, lr=5e-4, warmup=1000, ema=0.9999, seed=0, every=1000)
 NUMBERS |= dict(precision="auto", channels_last=True)
@@ -27,4 +28,6 @@ def recipe() -> Recipe:
     network = UNet(image_channels=3, widths=(64, 128, 192, 256), blocks=2, attention=(2, 3), patch=2)
     start = "random; every other picture in the mirror"
     about = about_faces(data, start=start, tasks=SHARES, schedule=SCHEDULE, quality="not measured")
-    return Recipe(network, data, [Part(loss_of(make_schedule(**SCHEDULE)), NUMBERS)], about, bits=16)
+    return Recipe(
+        network, data, [Part(palette_loss(make_schedule(**SCHEDULE), True, SHARES), NUMBERS)], about, bits=16
+    )

@@ -11,7 +11,7 @@ from helpers.checkpoints import load_model
 from helpers.data import load_faces
 from helpers.diffusion import Denoiser, diffusion_loss
 from helpers.schedules import Schedule, make_schedule
-from helpers.tasks import damage
+from helpers.tasks import HOLES, damage, make_holes
 from helpers.unet import UNet
 from recipes.common import FACE_SCHEDULE, FACE_UNET, Part, Recipe, about_faces, flip
 
@@ -35,24 +35,34 @@ def five_tasks(loss: Callable) -> Recipe:
     return Recipe(network, data, [Part(loss, NUMBERS)], about_faces(data, start=start, tasks=PALETTE_TASKS))
 
 
-def share_tasks(x0: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """What a model is shown of a batch of 32 faces, or any number, each task having its share: (y, hole)."""
-    ends = torch.tensor(list(PALETTE_TASKS.values())).cumsum(0) * len(x0) // sum(PALETTE_TASKS.values())
+def share_tasks(
+    x0: Tensor, generator: torch.Generator, shares: dict[str, int] = PALETTE_TASKS
+) -> tuple[Tensor, Tensor]:
+    """What a model is shown of a batch of 32 faces, or any number, each task having its share: (y, hole).
+
+    A task of shares is one of TASKS, or one of HOLES, which is inpainting with this kind alone.
+    """
+    ends = torch.tensor(list(shares.values())).cumsum(0) * len(x0) // sum(shares.values())
     here = torch.Generator().manual_seed(  # holes are cut on the CPU
         int(torch.randint(2**31, (), generator=generator, device=x0.device))
     )
-    parts = torch.tensor_split(x0, ends[:-1].tolist())
-    shown = [damage(task, part, here) for task, part in zip(PALETTE_TASKS, parts, strict=True) if len(part)]
+    shown = []
+    for task, part in zip(shares, torch.tensor_split(x0, ends[:-1].tolist()), strict=True):
+        if len(part):
+            hole = make_holes(task, len(part), part.shape[-1], here) if task in HOLES else None
+            shown.append(damage(task if hole is None else "inpaint", part, here, hole))
     y, hole = (torch.cat(part) for part in zip(*shown, strict=True))
     return y.to(memory_format=torch.channels_last), hole
 
 
-def palette_loss(schedule: Schedule, mirror: bool = False) -> Callable:
+def palette_loss(
+    schedule: Schedule, mirror: bool = False, shares: dict[str, int] = PALETTE_TASKS
+) -> Callable:
     """The loss of a Palette model on a batch: every task has its share of it."""
 
     def loss(network, batch, generator):
         x0 = flip(batch["image"], generator) if mirror else batch["image"]
-        y, hole = share_tasks(x0, generator)
+        y, hole = share_tasks(x0, generator, shares)
         return diffusion_loss(Denoiser(network, schedule, "v"), x0, generator, hole=hole, image=y)
 
     return loss

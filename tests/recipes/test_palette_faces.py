@@ -9,7 +9,7 @@ from helpers.data import load_faces
 from helpers.schedules import make_schedule
 from helpers.tasks import shrink
 from helpers.unet import UNet, count_parameters
-from recipes import cascade_16, cascade_64, cascade_64_plain, palette_faces, regress_faces
+from recipes import cascade_16, cascade_64, cascade_64_plain, palette_celeba, palette_faces, regress_faces
 from recipes.common import FACE_SCHEDULE, FACE_UNET
 
 SCHEDULE = make_schedule(**FACE_SCHEDULE)
@@ -47,6 +47,27 @@ def test_every_task_has_its_share_of_a_batch(faces):
     grey, small = y[17:22], y[22:27]
     assert torch.equal(grey[:, 0], grey[:, 2]) and not torch.equal(small[:, 0], small[:, 2])
     assert torch.equal(y[~hole.expand_as(y)], faces.images[~hole.expand_as(y)])
+
+
+def test_a_kind_of_hole_has_its_share(faces):
+    y, hole = palette_faces.share_tasks(faces.images, seeded(), palette_celeba.SHARES)
+    missing = hole.flatten(1).float().mean(1)
+    assert (missing[:6] == 0.25).all() and (missing[6:12] == 0.5).all()  # centre holes, then halves
+    assert missing[12:17].max() < 1 and (missing[22:] == 1).all()
+    assert torch.equal(y[~hole.expand_as(y)], faces.images[~hole.expand_as(y)])
+
+
+def test_a_deeper_network_begins_with_the_answers_of_the_old_one():
+    torch.manual_seed(0)
+    start = UNet(image_channels=3, **FACE_UNET)
+    for weights in start.parameters():
+        torch.nn.init.normal_(weights, std=0.05)
+    network = palette_celeba.deeper(start)
+    x, y, t = torch.randn(2, 3, 64, 64), torch.randn(2, 3, 64, 64), torch.tensor([3, 900])
+    with torch.no_grad():
+        assert torch.allclose(network(x, t, image=y), start(x, t, image=y), atol=1e-5)
+        assert start(x, t, image=y).abs().mean() > 0.01
+    assert count_parameters(network) == 5_544_924 and palette_celeba.deeper(network) is network
 
 
 def test_the_loss_of_the_regression_by_hand(faces):
