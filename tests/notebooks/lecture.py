@@ -146,9 +146,18 @@ def names(statement):
                 later.add(symbol.get_name())
             if symbol.is_declared_global() and symbol.is_assigned():
                 binds.add(symbol.get_name())  # `global x`, or := in a comprehension
+    binds |= walrus(statement)  # symtable of Python 3.13 does not say it of a comprehension
     if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
         reads.add(statement.target.id)
     return binds, reads, later
+
+
+def walrus(node):
+    """The names that := binds in a statement, but not within functions of its own."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+        return set()
+    own = {node.target.id} if isinstance(node, ast.NamedExpr) else set()
+    return own.union(*map(walrus, ast.iter_child_nodes(node)))
 
 
 def leaks(lecture):
