@@ -151,8 +151,8 @@ def bootstrap(
 
 def nearest(a: Tensor, b: Tensor, batch: int = 200) -> tuple[Tensor, Tensor]:
     """Root-mean-square distance (N,) of each a (N, …) to its nearest in b (M, …), and its index (N,)."""
-    for name, x in dict(a=a, b=b).items():
-        alike(**{name: x})
+    alike(a=a)
+    alike(b=b)
     if a.shape[1:] != b.shape[1:] or not len(b):
         raise ValueError(f"Nothing in b {tuple(b.shape)} can be compared with a {tuple(a.shape)}.")
     b, batch = b.flatten(1).float(), whole(batch, "batch")

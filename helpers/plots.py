@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .arguments import alike, whole
+from .pictures import to_floats
 
 DPI = 80
 # Okabe and Ito's eight colours, told apart by colour-blind readers too
@@ -42,7 +43,7 @@ def to_pixels(image: Tensor):
     if image.ndim != 3:
         raise ValueError(f"An image to show is (C, H, W), not {tuple(image.shape)}.")
     if image.dtype == torch.uint8:
-        image = image.float() / 127.5 - 1
+        image = to_floats(image)
     elif not image.is_floating_point() and image.dtype != torch.bool:
         raise TypeError(f"An image to show is a float in [−1, 1] or uint8, not {image.dtype}.")
     return (image.detach().float().cpu().clamp(-1, 1) / 2 + 0.5).permute(1, 2, 0).numpy()
