@@ -48,7 +48,7 @@ def ways() -> dict:
     def plain(x_t, t):  # the face model with everything left open
         return face(x_t, t)
 
-    rows = {"none": (guide(face, 1.0, interval=(0, -1), attributes=-1), 1.0, CALLS)}
+    rows = {"none": (face, 1.0, CALLS)}
     for scale in (1.5, 2.0, 3.0, 5.0, 8.0):
         rows[f"classifier-free, {scale:g}"] = (guide(face, scale, attributes=-1), scale, CALLS // 2)
     for scale in (1.0, 3.0, 8.0):
@@ -61,7 +61,7 @@ def ways() -> dict:
     for name, options in mended.items():
         count = CALLS // 2 if name != "interval" else round(CALLS / (1 + (INTERVAL[1] - INTERVAL[0]) / 1000))
         rows[f"{name}, {PLAIN:g}"] = (guide(face, PLAIN, attributes=-1, **options), PLAIN, count)
-    for scale in (2.0, 3.0):
+    for scale in (1.5, 2.0):
         rows[f"autoguidance, {scale:g}"] = (guide(face, scale, worse=worse), scale, CALLS // 2)
     return rows
 

@@ -18,7 +18,8 @@ from .profile import DATA
 from .schedules import make_schedule
 
 FOLDER = DATA / "checkpoints"
-SMALL = 2**14  # tensors with fewer numbers are never stored in 8 bits
+SMALL = 2**14  # tensors with fewer numbers are never stored in 8 bits,
+SHARE = 1 / 225  # nor those with less than this share of a small network's
 
 
 def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder: Path = FOLDER) -> Path:
@@ -36,8 +37,9 @@ def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder
         raise TypeError(f"A checkpoint needs the network's `config` to build it again; {kind} has none.")
     path = Path(folder).expanduser() / name
     weights = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    small = min(SMALL, SHARE * sum(value.numel() for value in weights.values()))
     for key, value in list(weights.items()) if bits < 32 else ():
-        if bits == 8 and value.is_floating_point() and value.numel() >= SMALL:
+        if bits == 8 and value.is_floating_point() and value.numel() >= small:
             weights[key], weights[f"{key}.scale"] = to_blocks(value)
         elif value.is_floating_point():
             weights[key] = value.half()
