@@ -1,6 +1,7 @@
-"""Every kind of guidance at equal calls, on wishes of faces never seen; writes guidance.json for lecture guidance.
+"""Every kind of guidance at equal calls, on wishes of faces never seen: guidance.json for its lecture.
 
-    python -m experiments.guidance    resumes after a kill; 250 faces a part, kept in build/guidance
+    python -m experiments.guidance            resumes after a kill; 250 faces a part, kept in build/guidance
+    python -m experiments.guidance --sheet    only guidance.webp, the faces behind the lecture's slider
 
 A wish names four attributes of a held-out face (ASKED) and leaves the rest open. All rows have the same
 wishes and begin at the same noise. A call is one answer of a network for one face; the classifier's answer
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 
 from experiments.common import fingerprint, part
 from helpers.checkpoints import FOLDER, load_denoiser, load_model
@@ -31,6 +33,13 @@ ASKED = ("hair_color", "glasses", "mouth", "facial_hair")
 CALLS, SEED, PART = 32, 0, 250
 ROUNDS = (250, 500, 1000)
 INTERVAL = (200, 700)  # in which "interval" guides
+WISHES = (  # of the sheet
+    dict(glasses="sunglasses", hair_color="red"),
+    dict(hat="turban", mouth="smile"),
+    dict(hair_color="blue", facial_hair="beard"),
+    dict(hair_style="bald", mouth="sad", clothing="hoodie"),
+)
+SCALES = (0.0, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
 PLAIN = 5.0  # the scale at which what mends is compared with plain guidance
 
 
@@ -49,6 +58,7 @@ def ways() -> dict:
         return face(x_t, t)
 
     rows = {"none": (face, 1.0, CALLS)}
+    rows["none, 16 steps"] = (face, 1.0, CALLS // 2)  # as many steps as with guidance, half the calls
     for scale in (1.5, 2.0, 3.0, 5.0, 8.0):
         rows[f"classifier-free, {scale:g}"] = (guide(face, scale, attributes=-1), scale, CALLS // 2)
     for scale in (1.0, 3.0, 8.0):
@@ -59,15 +69,19 @@ def ways() -> dict:
         interval=dict(interval=INTERVAL),
     )
     for name, options in mended.items():
-        count = CALLS // 2 if name != "interval" else round(CALLS / (1 + (INTERVAL[1] - INTERVAL[0]) / 1000))
+        share = 1 + (INTERVAL[1] - INTERVAL[0]) / 1000  # calls a step, on average
+        count = CALLS // 2 if name != "interval" else round(CALLS / share)
         rows[f"{name}, {PLAIN:g}"] = (guide(face, PLAIN, attributes=-1, **options), PLAIN, count)
     for scale in (1.5, 2.0):
         rows[f"autoguidance, {scale:g}"] = (guide(face, scale, worse=worse), scale, CALLS // 2)
+    rows["small model, none"] = (worse, 1.0, CALLS)  # does guidance help more where there is more to mend?
+    for scale in (1.5, 2.0, 3.0):
+        rows[f"small model, {scale:g}"] = (guide(worse, scale, attributes=-1), scale, CALLS // 2)
     return rows
 
 
 def found(predict, asked: Tensor, steps: int, seed: int, judge) -> dict:
-    """What is kept of the faces drawn for asked (n, A): features, the judge's guesses, contrast, colourfulness."""
+    """What is kept of the faces drawn for asked (n, A): features, the judge's guesses, contrast, colour."""
     images = draw(predict, predict_schedule(), len(asked), steps, seed, device(), attributes=asked)
     with torch.no_grad():
         guesses = torch.stack([g.argmax(1) for g in judge(images, classify=True)], 1)
@@ -79,13 +93,15 @@ def predict_schedule():
 
 
 def colours(images: Tensor) -> dict:
-    """Per picture (N,): its contrast (standard deviation), and its colourfulness (largest less smallest channel)."""
+    """Per picture (N,): contrast (standard deviation) and colour (largest less smallest channel)."""
     return dict(
         contrast=images.flatten(1).std(1), colour=(images.amax(1) - images.amin(1)).flatten(1).mean(1)
     )
 
 
-def score(row: dict, asked: Tensor, against: dict | None, reference, real: Tensor, asked_columns: list) -> dict:
+def score(
+    row: dict, asked: Tensor, against: dict | None, reference, real: Tensor, asked_columns: list
+) -> dict:
     """What the file tells of a row; `against` is the row that it is compared with, face by face."""
     features, n = row["features"], len(row["features"])
     right = (row["guesses"] == asked[:n])[:, asked_columns].float()  # (n, 4)
@@ -122,8 +138,27 @@ def balanced(guesses: Tensor, truth: Tensor) -> float:
     return float(torch.stack([(guesses[truth == v] == v).float().mean() for v in truth.unique()]).mean())
 
 
+def sheet() -> None:
+    """guidance.webp: four faces (columns) from the same noises; a row for each scale of each wish."""
+    face, names = load_denoiser("ddpm-faces", device()), load_faces("embedded", "valid")
+    rows = []
+    for wish in WISHES:
+        row = torch.full((4, len(names.names)), -1)
+        for name, value in wish.items():
+            row[:, names.names.index(name)] = names.values[name].index(value)
+        for scale in SCALES:
+            images = draw(
+                guide(face, scale, attributes=-1), face.schedule, 4, 16, 0, device(), attributes=row
+            )
+            rows.append(torch.cat(list(images), 2))  # (3, 64, 4 · 64)
+    to_pil_image(torch.cat(rows, 1) / 2 + 0.5).save(FILE.with_suffix(".webp"), quality=90, method=6)
+
+
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sheet", action="store_true")
+    if parser.parse_args().sheet:
+        return sheet()
     train, valid = load_faces("embedded", "train"), load_faces("embedded", "valid")
     judge = load_model("face-features")
     asked = wishes(valid)
@@ -156,7 +191,9 @@ def main() -> None:
                 parts.append(part(BUILD.parent / "guidance", f"{key.replace(' ', '')}-{mark}-{first}", make))
             row = {k: torch.cat([p["fills"][k] for p in parts]) for k in parts[0]["fills"]}
             kept[key] = row
-            against = None if scale != PLAIN or key.startswith("classifier-free") else f"classifier-free, {PLAIN:g}"
+            against = (
+                None if scale != PLAIN or key.startswith("classifier-free") else f"classifier-free, {PLAIN:g}"
+            )
             against = "none" if against is None and key != "none" else against
             told = score(row, asked, kept.get(against), reference, real, columns)
             results["rows"][key] = dict(scale=scale, steps=steps, against=against) | told

@@ -92,7 +92,7 @@ def guide(
 
 
 def rescale(schedule: Schedule, share: float = 0.7) -> Callable:
-    """For `guide`: the guided x0 gets back the spread of the conditional one, by `share` (2305.08891, eq. 15, 16).
+    """For `guide`: x0 gets back, by `share`, the spread of the conditional one (2305.08891, eq. 15 and 16).
 
     The paper does it to the network's v; we do it to x0 (B, …), where contrast and colour are seen.
     """
@@ -110,7 +110,7 @@ def project(schedule: Schedule, keep: float = 0.0, radius: float = math.inf) -> 
     """For `guide`: only `keep` of what runs along the conditional x0 itself (APG, 2410.02416, section 4.1).
 
     good − bad is first shortened to at most `radius` (its norm over a picture); then it is split into a part
-    parallel to the conditional x0 (B, …), which is contrast and saturation, and the rest, which is kept whole.
+    parallel to the conditional x0 (B, …), contrast and saturation, and the rest, which is kept whole.
     """
 
     def combine(x_t, t, good, bad, scale):
@@ -132,7 +132,7 @@ def spread(x: Tensor) -> Tensor:
 def classifier_guide(
     predict: Callable, schedule: Schedule, log_prob: Callable, scale: float, name: str = "attributes"
 ) -> Callable:
-    """`predict` of a model without the condition, steered by a classifier (Diffusion Models Beat GANs, alg. 2).
+    """`predict` of a model without the condition, steered by a classifier (Models Beat GANs, algorithm 2).
 
     ε − scale · noise_t · ∇ log p(y | x_t), and the x0 that belongs to it. log_prob(x_t, t, y) → (B,) is the
     classifier's log-probability of y, which the answer takes as the condition `name`; others go to `predict`.

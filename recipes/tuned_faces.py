@@ -1,4 +1,4 @@
-"""plain-faces, taught to follow attributes afterwards; also the worse model of autoguidance (session guidance)."""
+"""plain-faces, taught attributes afterwards; also the worse model of autoguidance (session guidance)."""
 
 import torch
 

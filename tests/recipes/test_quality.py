@@ -9,14 +9,18 @@ from helpers.features import extract
 from helpers.guidance import guide
 from helpers.metrics import frechet_distance
 from helpers.samplers import draw, last, pairs, sample, timesteps
+from helpers.schedules import make_schedule
+from recipes.face_features import balanced_accuracy
+from recipes.noisy_classifier import guesses
 
 pytestmark = pytest.mark.skipif(
     not (FOLDER / "ddpm-faces" / "card.json").exists(), reason="make checkpoints NAME=ddpm-faces comes first"
 )
 
 
-def test_the_small_distance_of_the_card_is_measured_again():
-    card, predict = load_card("ddpm-faces"), load_denoiser("ddpm-faces")
+@pytest.mark.parametrize("name", ["ddpm-faces", "plain-faces", "tuned-faces"])
+def test_the_small_distance_of_the_card_is_measured_again(name):
+    card, predict = load_card(name), load_denoiser(name)
     small = card["fd_small"]
     features = load_model("face-features")
     images = draw(predict, predict.schedule, small["n"], small["steps"], small["seed"])
@@ -24,6 +28,16 @@ def test_the_small_distance_of_the_card_is_measured_again():
     low, high = small["interval"]
     assert low < frechet_distance(extract(features, images), reference) < high
     assert images.abs().max() <= 1 and images.std() > 0.3  # not one grey picture 200 times
+
+
+@pytest.mark.parametrize("t", [1, 500, 900])
+def test_the_classifier_of_noisy_faces_sees_as_much_as_its_card_says(t):
+    """On 500 of the card's 1,000 faces and with another noise."""
+    network, card = load_model("noisy-classifier"), load_card("noisy-classifier")
+    faces = load_faces("embedded", "valid").take(torch.arange(500))
+    seen = guesses(network, make_schedule(**card["schedule"]), faces, t, seed=1)
+    said = card["balanced_accuracy"]["by_step"][str(t)]
+    assert abs(float(balanced_accuracy(seen, faces)) - said) < 0.03
 
 
 def test_the_card_sets_the_distance_beside_its_floor():
