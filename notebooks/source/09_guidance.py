@@ -640,12 +640,12 @@ print("by hand = rescale, project")
 # %%
 worse, n = models["after 2,000"], 3
 ways = {
-    "no guidance": predict,
-    "plain, s = 8": guide(predict, 8.0, attributes=-1),
-    "rescaled, s = 8": guide(predict, 8.0, combine=rescale(table), attributes=-1),
-    "projected, s = 8": guide(predict, 8.0, combine=project(table), attributes=-1),
-    "interval, s = 8": guide(predict, 8.0, interval=(200, 700), attributes=-1),
-    "autoguidance, s = 1.5": guide(predict, 1.5, worse=worse),
+    "s = 1": predict,
+    "plain, 8": guide(predict, 8.0, attributes=-1),
+    "rescaled, 8": guide(predict, 8.0, combine=rescale(table), attributes=-1),
+    "projected, 8": guide(predict, 8.0, combine=project(table), attributes=-1),
+    "interval, 8": guide(predict, 8.0, interval=(200, 700), attributes=-1),
+    "autog., 1.5": guide(predict, 1.5, worse=worse),
 }
 sunny = wish(n, glasses="sunglasses", hair_color="red")
 drawn = [draw(way, table, n, 16, 6, device, attributes=sunny) for way in ways.values()]
