@@ -115,7 +115,7 @@ def guided(eps_y, eps_n, w):
 
 # %% tags=["answer:leave_open"]
 def leave_open(attributes, random, p):
-    """attributes (B, A) whole numbers, random (B, A) in [0, 1), p a number. Returns (B, A)."""
+    """attributes (B, A), whole; random (B, A) in [0, 1); p a number. Returns (B, A)."""
     # <solution>
     return torch.where(random < p, -1, attributes)
     # </solution>
