@@ -185,7 +185,7 @@ def leave_open(attributes, random, p):
 
 # %% tags=["answer:steer"]
 def steer(log_prob, eps, x_t, b, s):
-    """eps, x_t (B, C, H, W); b (B,); s a number; log_prob(x) → (B,). Returns (B, C, H, W)."""
+    """eps, x_t (B, C, H, W); b (B,); s a number; log_prob(x) → (B,). Returns ε."""
     # <solution>
     x = x_t.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(log_prob(x).sum(), x)
@@ -283,7 +283,7 @@ def steer(log_prob, eps, x_t, b, s):
 
 # %% tags=["answer:refuse"]
 def refuse(network, x, t, yes, no, s):
-    """x (B, C, H, W), t (B,), yes and no (B, A), s a number. Returns the noise (B, C, H, W)."""
+    """x (B, C, H, W), t (B,), yes and no (B, A), s a number. Returns the noise."""
     # <solution>
     wanted, refused = network(x, t, yes), network(x, t, no)
     return refused + s * (wanted - refused)
@@ -454,8 +454,9 @@ def with_yours(low, high):
 # %%
 if check.limited.passed:
     rows, judge = [], load_model("face-features")
-    for name, (low, high) in {"nowhere": (1, 0), "everywhere": (0, 1000),
-                              "upper half": (500, 1000), "lower half": (0, 499)}.items():
+    parts = {"nowhere": (1, 0), "everywhere": (0, 1000),
+             "upper half": (500, 1000), "lower half": (0, 499)}
+    for name, (low, high) in parts.items():
         drawn = draw(with_yours(low, high), table, n, steps, 2, attributes=wanted)
         with torch.no_grad():
             guesses = torch.stack([g.argmax(1) for g in judge(drawn, classify=True)], 1)
