@@ -27,6 +27,7 @@ from helpers.metrics import bootstrap, frechet_distance, moments, precision_reca
 from helpers.pictures import Faces
 from helpers.profile import BUILD, device, device_name
 from helpers.samplers import draw
+from recipes.face_features import balanced
 
 FILE = Path(__file__).with_suffix(".json")
 ASKED = ("hair_color", "glasses", "mouth", "facial_hair")
@@ -54,24 +55,18 @@ def ways() -> dict:
     face, worse = load_denoiser("ddpm-faces", device()), load_denoiser("tuned-faces", device())
     table, asks = face.schedule, log_prob(load_model("noisy-classifier", device()))
 
-    def plain(x_t, t):  # the face model with everything left open
-        return face(x_t, t)
-
     rows = {"none": (face, 1.0, CALLS)}
     rows["none, 16 steps"] = (face, 1.0, CALLS // 2)  # as many steps as with guidance, half the calls
     for scale in (1.5, 2.0, 3.0, 5.0, 8.0):
         rows[f"classifier-free, {scale:g}"] = (guide(face, scale, attributes=-1), scale, CALLS // 2)
     for scale in (1.0, 3.0, 8.0):
-        rows[f"classifier, {scale:g}"] = (classifier_guide(plain, table, asks, scale), scale, CALLS // 2)
-    mended = dict(
-        rescaled=dict(combine=rescale(table)),
-        projected=dict(combine=project(table)),
-        interval=dict(interval=INTERVAL),
-    )
-    for name, options in mended.items():
-        share = 1 + (INTERVAL[1] - INTERVAL[0]) / 1000  # calls a step, on average
-        count = CALLS // 2 if name != "interval" else round(CALLS / share)
-        rows[f"{name}, {PLAIN:g}"] = (guide(face, PLAIN, attributes=-1, **options), PLAIN, count)
+        rows[f"classifier, {scale:g}"] = (classifier_guide(face, table, asks, scale), scale, CALLS // 2)
+    for name, combine in dict(rescaled=rescale(table), projected=project(table)).items():
+        guided = guide(face, PLAIN, combine=combine, attributes=-1)
+        rows[f"{name}, {PLAIN:g}"] = (guided, PLAIN, CALLS // 2)
+    guided = guide(face, PLAIN, interval=INTERVAL, attributes=-1)
+    share = 1 + (INTERVAL[1] - INTERVAL[0]) / 1000  # calls a step, on average
+    rows[f"interval, {PLAIN:g}"] = (guided, PLAIN, round(CALLS / share))
     for scale in (1.5, 2.0):
         rows[f"autoguidance, {scale:g}"] = (guide(face, scale, worse=worse), scale, CALLS // 2)
     rows["small model, none"] = (worse, 1.0, CALLS)  # does guidance help more where there is more to mend?
@@ -80,16 +75,12 @@ def ways() -> dict:
     return rows
 
 
-def found(predict, asked: Tensor, steps: int, seed: int, judge) -> dict:
+def found(predict, schedule, asked: Tensor, steps: int, seed: int, judge) -> dict:
     """What is kept of the faces drawn for asked (n, A): features, the judge's guesses, contrast, colour."""
-    images = draw(predict, predict_schedule(), len(asked), steps, seed, device(), attributes=asked)
+    images = draw(predict, schedule, len(asked), steps, seed, device(), attributes=asked)
     with torch.no_grad():
         guesses = torch.stack([g.argmax(1) for g in judge(images, classify=True)], 1)
     return dict(features=extract(judge, images), guesses=guesses) | colours(images)
-
-
-def predict_schedule():
-    return load_denoiser("ddpm-faces").schedule
 
 
 def colours(images: Tensor) -> dict:
@@ -117,7 +108,7 @@ def score(
         right=float(right.mean()),
         all_right=float(right.all(1).float().mean()),
         balanced={
-            name: balanced(row["guesses"][:, c], asked[:n, c])
+            name: float(balanced(row["guesses"][:, c], asked[:n, c]))
             for name, c in zip(ASKED, asked_columns, strict=True)
         },
         precision=precision,
@@ -133,19 +124,12 @@ def score(
     return told
 
 
-def balanced(guesses: Tensor, truth: Tensor) -> float:
-    """The share recognised of each value, averaged over the values."""
-    return float(torch.stack([(guesses[truth == v] == v).float().mean() for v in truth.unique()]).mean())
-
-
 def sheet() -> None:
     """guidance.webp: four faces (columns) from the same noises; a row for each scale of each wish."""
-    face, names = load_denoiser("ddpm-faces", device()), load_faces("embedded", "valid")
+    face, faces = load_denoiser("ddpm-faces", device()), load_faces("embedded", "valid")
     rows = []
     for wish in WISHES:
-        row = torch.full((4, len(names.names)), -1)
-        for name, value in wish.items():
-            row[:, names.names.index(name)] = names.values[name].index(value)
+        row = faces.ask(4, **wish)
         for scale in SCALES:
             images = draw(
                 guide(face, scale, attributes=-1), face.schedule, 4, 16, 0, device(), attributes=row
@@ -162,10 +146,10 @@ def main() -> None:
     train, valid = load_faces("embedded", "train"), load_faces("embedded", "valid")
     judge = load_model("face-features")
     asked = wishes(valid)
-    columns = [valid.names.index(name) for name in ASKED]
-    reference, real = moments(extract(judge, train.pixels)), extract(judge, train.pixels[:1000])
-    floor = extract(judge, valid.pixels)
-    rows, kept = ways(), {}
+    columns = [valid.position(name) for name in ASKED]
+    features, floor = extract(judge, train.pixels), extract(judge, valid.pixels)
+    reference, real = moments(features), features[:1000]
+    schedule, rows, kept = load_denoiser("ddpm-faces").schedule, ways(), {}
     names = ("ddpm-faces", "tuned-faces", "noisy-classifier")
     mark = "-".join(fingerprint(name, FOLDER) for name in names)
     for n in ROUNDS:
@@ -186,15 +170,13 @@ def main() -> None:
             for first in range(0, n, PART):
 
                 def make(predict=predict, steps=steps, first=first):
-                    return found(predict, asked[first : first + PART], steps, SEED + first, judge)
+                    return found(predict, schedule, asked[first : first + PART], steps, SEED + first, judge)
 
                 parts.append(part(BUILD.parent / "guidance", f"{key.replace(' ', '')}-{mark}-{first}", make))
             row = {k: torch.cat([p["fills"][k] for p in parts]) for k in parts[0]["fills"]}
             kept[key] = row
-            against = (
-                None if scale != PLAIN or key.startswith("classifier-free") else f"classifier-free, {PLAIN:g}"
-            )
-            against = "none" if against is None and key != "none" else against
+            mends = scale == PLAIN and "free" not in key
+            against = f"classifier-free, {PLAIN:g}" if mends else "none" if key != "none" else None
             told = score(row, asked, kept.get(against), reference, real, columns)
             results["rows"][key] = dict(scale=scale, steps=steps, against=against) | told
             results["rows"][key]["seconds"] = sum(p["seconds"] for p in parts) / n

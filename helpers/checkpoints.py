@@ -18,8 +18,8 @@ from .profile import DATA
 from .schedules import make_schedule
 
 FOLDER = DATA / "checkpoints"
-SMALL = 2**14  # tensors with fewer numbers are never stored in 8 bits,
-SHARE = 1 / 225  # nor those with less than this share of a small network's
+SMALL = 2**14  # tensors with fewer numbers are never stored in 8 bits;
+SHARE = 1 / 225  # of a small network: those with less than this share of its numbers
 
 
 def save_model(name: str, network: nn.Module, card: dict, bits: int = 16, folder: Path = FOLDER) -> Path:

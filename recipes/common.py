@@ -127,7 +127,7 @@ def scores(predict, n: int = 1000, steps: int = 50, seed: int = 0, device="cpu")
             floor=frechet_distance(real[:n], reference),
             reference="10,000 training faces",
         ),
-        fd_small=fd_small(predict, reference, device, seed),
+        fd_small=fd_small(predict, features, reference, device, seed),
         copying=dict(
             what="root mean square distance to the nearest training face, pixels in [−1, 1]",
             n=n,
@@ -141,18 +141,19 @@ def scores(predict, n: int = 1000, steps: int = 50, seed: int = 0, device="cpu")
     )
 
 
-def fd_small(predict, reference: Tensor, device="cpu", seed: int = 0) -> dict:
+def fd_small(predict, features, reference: Tensor, device="cpu", seed: int = 0) -> dict:
     """The distance of 200 faces in ten steps, which a test can measure again."""
     small = dict(n=200, steps=10, seed=seed)
-    few = extract(load_model("face-features"), draw(predict, predict.schedule, **small, device=device))
+    few = extract(features, draw(predict, predict.schedule, **small, device=device))
     value = frechet_distance(few, reference)
     return small | dict(value=value, interval=[0.9 * value, 1.1 * value])
 
 
 def small_scores(predict, device="cpu") -> dict:
     """The distance of a model that is not the course's best, for its card."""
-    reference = extract(load_model("face-features"), load_faces("embedded", "train").images)
-    return dict(fd_small=fd_small(predict, reference, device))
+    features = load_model("face-features")
+    reference = extract(features, load_faces("embedded", "train").pixels)
+    return dict(fd_small=fd_small(predict, features, reference, device))
 
 
 def quantiles(values: Tensor) -> dict:

@@ -65,9 +65,9 @@ def random_shift(images: Tensor, generator: torch.Generator) -> Tensor:
 
 def balanced_accuracy(guesses: Tensor, faces: Faces) -> Tensor:
     """The share recognised of each value, averaged over values and attributes; chance is 1/2 for two."""
-    shares = []
-    for column, name in enumerate(faces.names):
-        truth = faces.column(name)
-        hits = [(guesses[truth == v, column] == v).float().mean() for v in truth.unique()]
-        shares.append(torch.stack(hits).mean())
-    return torch.stack(shares).mean()
+    return torch.stack([balanced(guesses[:, i], faces.column(n)) for i, n in enumerate(faces.names)]).mean()
+
+
+def balanced(guesses: Tensor, truth: Tensor) -> Tensor:
+    """The same for one attribute, guesses and truth (N,)."""
+    return torch.stack([(guesses[truth == v] == v).float().mean() for v in truth.unique()]).mean()

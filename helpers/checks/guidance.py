@@ -170,8 +170,7 @@ def refuse(refuse):
     shape_like(got, x)
     asked = [row for _, rows in seen for row in rows]
     hint = ("You ask for both in one row of attributes, what is wanted and what is refused: then both are "
-            "wished "
-            "for. Ask twice.")
+            "wished for. Ask twice.")
     expect([3, 4] not in asked, hint)
     expect([-1, 4] in asked or [-1, -1] in asked, "What is refused is not used: ask the network for `no`, "
                               "too.")

@@ -436,9 +436,7 @@ from helpers.samplers import draw
 predict = load_denoiser("ddpm-faces")
 table, faces = predict.schedule, load_faces("embedded", "valid", limit=1)
 n, steps = (2, 2) if course.profile() == "smoke" else (16, 16)
-wanted = torch.full((n, len(faces.names)), -1)
-for name, value in (("hair_color", "blue"), ("glasses", "sunglasses")):
-    wanted[:, faces.names.index(name)] = faces.values[name].index(value)
+wanted = faces.ask(n, hair_color="blue", glasses="sunglasses")
 
 
 def with_yours(low, high):
@@ -460,7 +458,7 @@ if check.limited.passed:
         drawn = draw(with_yours(low, high), table, n, steps, 2, attributes=wanted)
         with torch.no_grad():
             guesses = torch.stack([g.argmax(1) for g in judge(drawn, classify=True)], 1)
-        hits = {k: (guesses == wanted)[:, faces.names.index(k)].float().mean()
+        hits = {k: (guesses == wanted)[:, faces.position(k)].float().mean()
                 for k in ("hair_color", "glasses")}
         print(f"{name:11s}", ",  ".join(f"{k} {v:.0%}" for k, v in hits.items()))
         rows.append(drawn[:8])
