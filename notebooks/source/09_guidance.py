@@ -185,7 +185,7 @@ with torch.no_grad():
         noisy = add_noise(table, few.images, torch.tensor(t), noise).to(device)
         answers = classifier(noisy, torch.full((len(noisy),), t, device=device))
         for name, hits in found.items():
-            guess = answers[faces.names.index(name)].argmax(1).cpu()
+            guess = answers[faces.position(name)].argmax(1).cpu()
             hits.append(float((guess == few.column(name)).float().mean()))
 for name, hits in found.items():
     plt.plot(steps, hits, "o-", label=name)
@@ -213,7 +213,7 @@ def with_classifier(x_t, t, name, value, s):
     """(x0, ε), nothing asked of the model, pushed towards a value of an attribute."""
     x = x_t.detach().requires_grad_(True)
     with torch.enable_grad():
-        logits = classifier(x, t)[faces.names.index(name)]
+        logits = classifier(x, t)[faces.position(name)]
         log_p = logits.log_softmax(1)[:, value]
         (gradient,) = torch.autograd.grad(log_p.sum(), x)
     a, b = (part.to(x_t) for part in table.at(t, like=x_t))  # (B, 1, 1, 1)
@@ -231,10 +231,7 @@ from helpers.guidance import classifier_guide
 
 def wish(n=1, **values):
     """Rows (n, 23) that ask for these values and leave the rest open."""
-    row = torch.full((n, len(faces.names)), -1)
-    for name, value in values.items():
-        row[:, faces.names.index(name)] = faces.values[name].index(value)
-    return row.to(device)
+    return faces.ask(n, **values).to(device)
 
 
 x = torch.randn(3, 3, 64, 64, generator=seeded(2)).to(device)
